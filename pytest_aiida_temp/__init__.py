@@ -1,0 +1,29 @@
+"""Ephemeral AiiDA profiles for pytest: every test starts from fresh storage, in memory.
+
+In tests, use the fixture ``aiida_temp_profile``, the marker ``aiida_temp`` or the flag ``--aiida-temp``; in scripts,
+``with pytest_aiida_temp.temp_profile() as profile:``. Importing this package imports neither AiiDA nor SQLAlchemy.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from .loading import temp_profile
+
+if TYPE_CHECKING:
+    from .profile import TempProfile
+
+__version__ = '0.1.0'
+__all__ = ('TempProfile', '__version__', 'temp_profile')
+
+
+def __getattr__(name: str) -> Any:
+    if name == 'TempProfile':
+        from .environment import import_module
+
+        return import_module('pytest_aiida_temp.profile').TempProfile
+    raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,177 @@
+"""Options and markers as pytest has them, and errors as pytest shows them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from .environment import UnsupportedVersionError, loaded_profile_name
+from .isolation import Isolation, isolation_of, marker_key, set_isolation
+from .tmpdir import hand_over
+
+if TYPE_CHECKING:
+    from .options import Given, MarkerArguments, Settings
+
+_settings = pytest.StashKey['Settings']()
+_isolated = pytest.StashKey[bool]()
+
+_NAMES = {'enabled': 'aiida_temp', 'reset': 'aiida_temp_reset'}
+_FLAGS = {'enabled': '--aiida-temp', 'reset': '--aiida-temp-reset'}
+
+
+def add_options(parser: pytest.Parser) -> None:
+    """Add flags and ini settings. Flags default to ``None``, so that an ini setting shows through."""
+    group = parser.getgroup('aiida-temp', 'ephemeral AiiDA profiles')
+    group.addoption(
+        '--aiida-temp',
+        action='store_const',
+        const=True,
+        default=None,
+        dest='aiida_temp',
+        help='Run every test on an AiiDA profile in memory that is reset after each test.',
+    )
+    group.addoption(
+        '--no-aiida-temp',
+        action='store_const',
+        const=False,
+        dest='aiida_temp',
+        help='Do not, where the ini setting `aiida_temp` says so.',
+    )
+    group.addoption(
+        '--aiida-temp-reset',
+        metavar='SCOPE',
+        default=None,
+        dest='aiida_temp_reset',
+        help='Reset after each function (the default), class, module, package or session.',
+    )
+    parser.addini('aiida_temp', 'Like --aiida-temp: true or false.')
+    parser.addini('aiida_temp_reset', 'Like --aiida-temp-reset: function, class, module, package or session.')
+
+
+def read_settings(config: pytest.Config) -> Settings:
+    """Return the settings of a run, from flags first, then ini.
+
+    :raises pytest.UsageError: for a value that is not allowed.
+    """
+    if _settings in config.stash:
+        return config.stash[_settings]
+    given = _given(config)
+    if not given:
+        return _Defaults()  # type: ignore[return-value]
+    from .options import InvalidOption, read_settings
+
+    try:
+        settings = read_settings(given)
+    except InvalidOption as exception:
+        raise pytest.UsageError(str(exception)) from None
+    config.stash[_settings] = settings
+    return settings
+
+
+class _Defaults:
+    """What ``Settings()`` says, without importing pydantic in runs that do not use the plugin."""
+
+    enabled = False
+    reset = 'function'
+
+
+def _given(config: pytest.Config) -> dict[str, Given]:
+    found = {}
+    for field, name in _NAMES.items():
+        flag = getattr(config.known_args_namespace, name, None)
+        ini = config.getini(name)
+        if flag is not None:
+            found[field] = (flag, _FLAGS[field])
+        elif ini:
+            found[field] = (_BOOLEANS.get(ini.lower(), ini) if field == 'enabled' else ini, f'ini setting `{name}`')
+    if not found:
+        return {}
+    from .options import Given
+
+    return {field: Given(*value) for field, value in found.items()}
+
+
+_BOOLEANS = {'true': True, '1': True, 'yes': True, 'on': True, 'false': False, '0': False, 'no': False, 'off': False}
+
+
+def start(config: pytest.Config) -> None:
+    """Load the profile if the whole run is to use it.
+
+    :raises pytest.UsageError: if an option is not allowed, a profile is loaded already or aiida-core is too old.
+    """
+    settings = read_settings(config)
+    if not settings.enabled or _isolated in config.stash:
+        return
+    _refuse_profile(loaded_profile_name(), 'before pytest read its options')
+    isolation = _make_isolation(config, settings)
+    try:
+        isolation.start()
+    except UnsupportedVersionError as exception:
+        raise pytest.UsageError(str(exception)) from None
+
+
+def _make_isolation(config: pytest.Config, settings: Settings) -> Isolation:
+    isolation = Isolation(config, settings)
+    set_isolation(config, isolation)
+    config.stash[_isolated] = True
+    config.add_cleanup(isolation.close)
+    return isolation
+
+
+def configure(config: pytest.Config) -> None:
+    """Register the marker, and make sure that all is ready also where conftest files loaded the plugin."""
+    config.addinivalue_line(
+        'markers',
+        'aiida_temp(reset=True): run on the ephemeral AiiDA profile; storage is reset after the test (True, '
+        "'function'), after the 'class', 'module', 'package' or 'session', or never on account of this test (False).",
+    )
+    hand_over(config)
+    start(config)
+    if _isolated not in config.stash:
+        _make_isolation(config, read_settings(config))
+    check_loaded_profile(config)
+
+
+def check_loaded_profile(config: pytest.Config) -> None:
+    """Refuse a profile that a conftest or test module loaded in place of the ephemeral one.
+
+    :raises pytest.UsageError: with its name.
+    """
+    isolation = isolation_of(config)
+    if isolation.settings.enabled and isolation.profile is not None:
+        name = loaded_profile_name()
+        _refuse_profile(None if name == isolation.profile.name else name, 'while a conftest or test was imported')
+
+
+def _refuse_profile(name: str | None, when: str) -> None:
+    if name is not None:
+        raise pytest.UsageError(
+            f'--aiida-temp: the AiiDA profile {name!r} was loaded {when}. The ephemeral profile has to be the first: '
+            'leave out the call of load_profile() there (with the flag a profile is loaded already), or use '
+            '--no-aiida-temp.'
+        )
+
+
+def read_markers(items: list[pytest.Item]) -> None:
+    """Validate the markers of all tests.
+
+    :raises pytest.UsageError: for the first one that is wrong, naming the test.
+    """
+    for item in items:
+        markers = list(item.iter_markers('aiida_temp'))
+        if markers:
+            item.stash[marker_key] = _read_marker(item, markers)
+
+
+def _read_marker(item: pytest.Item, markers: list[pytest.Mark]) -> MarkerArguments:
+    from .options import InvalidOption, read_marker
+
+    merged: dict[str, Any] = {}
+    try:
+        for marker in reversed(markers):
+            read_marker(marker.args, marker.kwargs)
+            merged.update(marker.kwargs)
+        return read_marker((), merged)
+    except InvalidOption as exception:
+        raise pytest.UsageError(f'{item.nodeid}: {exception}') from None

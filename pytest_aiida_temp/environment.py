@@ -1,0 +1,167 @@
+"""AiiDA's process-wide state: where it looks for its configuration, and which one it has loaded.
+
+Importing AiiDA creates the configuration folder it is to use, ``~/.aiida`` unless ``AIIDA_PATH`` says otherwise, so
+this module imports AiiDA only once that variable is set. What differs between versions of aiida-core is here too.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from aiida.manage.configuration.config import Config
+
+VARIABLE = 'AIIDA_PATH'
+FOLDER_NAME = '.aiida'
+MINIMUM_AIIDA_VERSION = '2.6'
+
+
+class UnsupportedVersionError(RuntimeError):
+    """The installed aiida-core is too old."""
+
+
+def check_aiida_version() -> None:
+    """Refuse an aiida-core that is too old, without importing it.
+
+    :raises UnsupportedVersionError: with what is installed and what to do.
+    """
+    from importlib.metadata import version
+
+    installed = version('aiida-core')
+    if tuple(int(part) for part in installed.split('.')[:2]) < tuple(map(int, MINIMUM_AIIDA_VERSION.split('.'))):
+        raise UnsupportedVersionError(
+            f'pytest-aiida-temp needs aiida-core {MINIMUM_AIIDA_VERSION} or later, but {installed} is installed: '
+            f"pip install 'aiida-core>={MINIMUM_AIIDA_VERSION}'"
+        )
+
+
+def loaded_profile_name() -> str | None:
+    """Return the name of the profile that is loaded, without importing AiiDA."""
+    module = sys.modules.get('aiida.manage.manager')
+    manager = getattr(module, 'MANAGER', None)
+    profile = manager.get_profile() if manager else None
+    return profile.name if profile else None
+
+
+class ActiveConfiguration:
+    """The configuration that AiiDA uses at one moment, to be used again.
+
+    Nothing here looks at the folder it refers to, which may be the user's own.
+    """
+
+    def __init__(self, variable: str | None, folder: Path, config: Config | None) -> None:
+        self._variable = variable
+        self._folder = folder
+        self.config = config
+        self._settings = _Settings()
+
+    @classmethod
+    def current(cls) -> ActiveConfiguration:
+        """Return the one that is in use."""
+        from aiida.manage import configuration
+
+        return cls(os.environ.get(VARIABLE), _Settings().get(), configuration.CONFIG)
+
+    def use(self) -> None:
+        """Put the variable, AiiDA's idea of its folder and the loaded configuration back."""
+        from aiida.manage import configuration
+
+        if os.environ.get(VARIABLE) != self._variable:
+            _set_variable(self._variable)
+        if self._settings.get() != self._folder:
+            self._settings.set(self._folder)
+        configuration.CONFIG = self.config
+
+
+@contextmanager
+def configuration_folder(folder: Path) -> Iterator[ActiveConfiguration]:
+    """Make AiiDA use a new configuration in ``folder``, and give back after it what was in use before."""
+    target = folder / FOLDER_NAME
+    target.mkdir(parents=True, exist_ok=True)
+    variable = os.environ.get(VARIABLE)
+    was_imported = 'aiida.manage.configuration' in sys.modules
+    _set_variable(str(target) if not was_imported else variable)
+    try:
+        importlib.import_module('aiida.manage.configuration.settings')
+    finally:
+        _set_variable(variable)
+    from aiida.manage import configuration
+
+    before = ActiveConfiguration.current() if was_imported else ActiveConfiguration(variable, _chosen_folder(), None)
+    try:
+        _set_variable(str(target))
+        _Settings().create(target)
+        configuration.CONFIG = None
+        configuration.get_config(create=True)
+        yield ActiveConfiguration.current()
+    finally:
+        before.use()
+
+
+def _set_variable(value: str | None) -> None:
+    if value is None:
+        os.environ.pop(VARIABLE, None)
+    else:
+        os.environ[VARIABLE] = value
+
+
+def _chosen_folder() -> Path:
+    """Return the folder that AiiDA chooses by itself."""
+    return _Settings().from_variable()
+
+
+def import_module(name: str) -> ModuleType:
+    """Import a module that imports AiiDA without creating or choosing a configuration folder by that."""
+    if 'aiida' in sys.modules:
+        return importlib.import_module(name)
+    with TemporaryDirectory(prefix='aiida-temp-') as folder, configuration_folder(Path(folder)):
+        return importlib.import_module(name)
+
+
+class _Settings:
+    """AiiDA's record of its configuration folder, in the form that the installed version has."""
+
+    def __init__(self) -> None:
+        from aiida.manage.configuration import settings
+
+        self._module: Any = settings
+        self._class: Any = getattr(settings, 'AiiDAConfigDir', None)  # from 2.7
+
+    def get(self) -> Path:
+        if self._class:
+            return Path(self._class.get())
+        return Path(self._module.AIIDA_CONFIG_FOLDER)
+
+    def create(self, folder: Path) -> None:
+        """Set the folder and create what AiiDA keeps in it."""
+        if self._class:
+            self._class.set(folder)
+        else:
+            self._module.set_configuration_directory(folder)
+
+    def set(self, folder: Path) -> None:
+        """Set the folder without touching it."""
+        if self._class:
+            self._class._glb_aiida_config_folder = folder
+            return
+        module = self._module
+        module.AIIDA_CONFIG_FOLDER = folder
+        module.DAEMON_DIR = folder / module.DEFAULT_DAEMON_DIR_NAME
+        module.DAEMON_LOG_DIR = module.DAEMON_DIR / module.DEFAULT_DAEMON_LOG_DIR_NAME
+        module.ACCESS_CONTROL_DIR = folder / module.DEFAULT_ACCESS_CONTROL_DIR_NAME
+
+    def from_variable(self) -> Path:
+        """Return the folder that AiiDA would choose now."""
+        if self._class:
+            folder = self._module._get_configuration_directory_from_envvar()
+        else:
+            folder = self._module.get_configuration_directory_from_envvar()
+        return folder or Path(self._module.DEFAULT_AIIDA_PATH).expanduser() / FOLDER_NAME

@@ -1,0 +1,96 @@
+"""Which earlier test a stale node comes from."""
+
+from __future__ import annotations
+
+import re
+from collections import deque
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any
+
+CAPACITY = 5000
+"""How many entities are remembered, the latest ones."""
+
+SECTION = 'AiiDA node of an earlier test'
+_ERRORS = {'NotExistent', 'InvalidRequestError', 'ObjectDeletedError', 'DetachedInstanceError', 'PendingRollbackError'}
+_NAMES = {'identifier', 'pk', 'id', 'uuid', 'filters', 'entity_id', 'self', 'node', 'instance', 'state'}
+_UUID = re.compile('[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}')
+
+
+@dataclass(frozen=True)
+class Stored:
+    """An entity that a test stored and a reset undid."""
+
+    pk: int
+    uuid: str
+    test: str
+    reset: int
+
+
+class History:
+    """What tests had stored before the storage was reset."""
+
+    def __init__(self) -> None:
+        self._resets = 0
+        self._stored: deque[Stored] = deque(maxlen=CAPACITY)
+
+    def note(self, test: str, entities: Iterable[tuple[int, str]]) -> None:
+        """Note what a reset is about to undo.
+
+        :param test: the node id of the test that stored it.
+        :param entities: primary key and uuid of each.
+        """
+        self._resets += 1
+        for pk, uuid in entities:
+            self._stored.append(Stored(pk, uuid, test, self._resets))
+
+    def explain(self, test: str, error: BaseException) -> str | None:
+        """Return where the node that an error is about comes from, or ``None`` if it is no such error.
+
+        :param test: the node id of the test that failed.
+        """
+        if type(error).__name__ not in _ERRORS:
+            return None
+        hints = set(_identifiers(error))
+        for stored in reversed(self._stored):
+            if stored.test != test and (stored.uuid in hints or stored.pk in hints):
+                ago = self._resets - stored.reset
+                return (
+                    f'{type(error).__name__} may be about the entity with pk {stored.pk} and uuid {stored.uuid}.\n'
+                    f'It was stored by {stored.test}.\n'
+                    f'The storage was reset when that test had ended ({ago + 1} reset{"s" if ago else ""} ago), which '
+                    'undid it.\nStore it in this test, or in a fixture of wider scope that uses `aiida_temp_session`.'
+                )
+        return None
+
+
+def _identifiers(error: BaseException) -> Iterator[Any]:
+    """Yield the primary keys and uuids that the error and the frames it passed through are about."""
+    yield from _UUID.findall(str(error))
+    traceback: TracebackType | None = error.__traceback__
+    while traceback is not None:
+        for name, value in traceback.tb_frame.f_locals.items():
+            if name in _NAMES:
+                yield from _identifiers_of(value)
+        traceback = traceback.tb_next
+
+
+def _identifiers_of(value: Any) -> Iterator[Any]:
+    if isinstance(value, (int, str)):
+        yield value
+    elif isinstance(value, dict):
+        for inner in value.values():
+            yield from _identifiers_of(inner)
+    else:
+        row = _row(value)
+        if row is not None:
+            yield str(vars(row).get('uuid', ''))
+
+
+def _row(value: Any) -> Any:
+    """Return SQLAlchemy's object behind an entity of AiiDA, without touching what would be read from the database."""
+    for name in ('_backend_entity', '_model', '_model', 'object'):
+        attributes = getattr(value, '__dict__', {})
+        value = attributes.get(name, value)
+    return value if hasattr(value, '_sa_instance_state') else None

@@ -1,0 +1,102 @@
+"""The hooks of pytest. Nothing of AiiDA, SQLAlchemy or pydantic is imported before it is used."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Generator
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from . import configure, summary
+from .fixtures import aiida_temp_profile, aiida_temp_session
+from .isolation import isolation_of
+
+if TYPE_CHECKING:
+    from _pytest.fixtures import FixtureDef, SubRequest
+    from _pytest.terminal import TerminalReporter
+
+__all__ = ('aiida_temp_profile', 'aiida_temp_session')
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the flags and ini settings."""
+    configure.add_options(parser)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
+    """Load the profile ahead of the first conftest, if the whole run is to use it."""
+    configure.start(early_config)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Read the options, whichever way the plugin was loaded."""
+    configure.configure(config)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Check all markers before the first test runs."""
+    configure.read_markers(items)
+    configure.check_loaded_profile(config)
+
+
+@pytest.hookimpl(hookwrapper=True, tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> Generator[None]:
+    """Prepare storage before anything is set up, and take the test's checkpoint when all is."""
+    isolation = isolation_of(item.config)
+    if isolation.is_wanted_by(item):
+        isolation.begin(item)
+    yield
+    isolation.set_up(item)
+
+
+@pytest.hookimpl(hookwrapper=True, tryfirst=True)
+def pytest_fixture_setup(fixturedef: FixtureDef[Any], request: SubRequest) -> Generator[None]:
+    """Take the checkpoint of a scope before its first fixture runs."""
+    isolation_of(request.config).before_fixture(request.node, fixturedef.scope)
+    yield
+
+
+@pytest.hookimpl(hookwrapper=True, tryfirst=True)
+def pytest_runtest_teardown(item: pytest.Item) -> Generator[None]:
+    """Finish with a test after all of it was torn down."""
+    yield
+    isolation_of(item.config).end(item)
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Generator[None, Any, None]:
+    """Say where a stale node comes from."""
+    outcome = yield
+    if call.excinfo is not None:
+        summary.explain(isolation_of(item.config), item, call.excinfo.value, outcome.get_result())
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Note when the run began."""
+    session.config.stash[summary.began] = time.perf_counter()
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Hand the figures of a worker of xdist to the controller."""
+    summary.send(session.config)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Add the figures of a worker of xdist to those of the run."""
+    summary.receive(node.config, getattr(node, 'workeroutput', {}))
+
+
+def pytest_report_header(config: pytest.Config) -> list[str]:
+    """Name versions and reset scope when the whole run uses the profile."""
+    return summary.header(config)
+
+
+def pytest_terminal_summary(terminalreporter: TerminalReporter, config: pytest.Config) -> None:
+    """Print how many resets there were and what they took."""
+    for line in summary.lines(config):
+        terminalreporter.write_line(line)

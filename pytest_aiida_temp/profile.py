@@ -1,0 +1,174 @@
+"""The ephemeral profile."""
+
+from __future__ import annotations
+
+import os
+from copy import deepcopy
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from aiida.manage import get_manager
+from aiida.manage.configuration.profile import Profile
+
+from .logs import LoggingState
+from .storage.backend import ENTRY_POINT
+
+if TYPE_CHECKING:
+    from .environment import ActiveConfiguration
+    from .storage import SqliteTempBackend
+    from .storage.contents import Checkpoint
+
+DEFAULT_USER_EMAIL = 'test@localhost'
+
+OPTIONS: dict[str, Any] = {
+    'warnings.development_version': False,
+    'warnings.rabbitmq_version': False,
+    # AiiDA's defaults. aiida-core up to 2.8 looks an option up in the profile far faster than a default.
+    'caching.default_enabled': False,
+    'caching.enabled_for': [],
+    'caching.disabled_for': [],
+}
+
+
+@dataclass(frozen=True)
+class _Process:
+    """What of a profile is kept in the process rather than in the storage.
+
+    :param runner: AiiDA's runner, which is left alone when one made later is closed.
+    """
+
+    options: dict[str, Any]
+    email: str | None
+    runner: Any
+
+
+@dataclass(frozen=True)
+class ProfileCheckpoint:
+    """A state of a profile that can be returned to."""
+
+    storage: Checkpoint
+    process: _Process
+
+
+class TempProfile(Profile):
+    """A profile in memory, for tests: made empty, emptied in a fraction of a millisecond, gone with the process.
+
+    Not to be constructed: the fixtures ``aiida_temp_profile`` and ``aiida_temp_session`` and
+    :func:`pytest_aiida_temp.temp_profile` give one. It is a real
+    :class:`aiida.manage.configuration.profile.Profile`, loaded, with the members documented here besides.
+    """
+
+    _configuration: ActiveConfiguration
+    _logging: LoggingState
+    _made: _Process
+
+    @classmethod
+    def create(
+        cls, configuration: ActiveConfiguration, folder: Path, name: str, email: str = DEFAULT_USER_EMAIL
+    ) -> TempProfile:
+        """Return a new profile with an empty storage, as the default of a configuration.
+
+        :param configuration: where to add it.
+        :param folder: where the sandbox for files is made.
+        :param email: of the default user.
+        """
+        profile = cls(
+            name,
+            {
+                cls.KEY_DEFAULT_USER_EMAIL: email,
+                cls.KEY_STORAGE: {
+                    'backend': ENTRY_POINT,
+                    # Another process reads the configuration too, but cannot see the memory of this one.
+                    'config': {'filepath': str(folder), 'owner': os.getpid()},
+                },
+                cls.KEY_PROCESS: {'backend': None, 'config': {}},
+                cls.KEY_OPTIONS: deepcopy(OPTIONS),
+                cls.KEY_TEST_PROFILE: True,
+            },
+        )
+        profile._configuration = configuration
+        profile.storage_cls.initialise(profile)
+        config: Any = configuration.config
+        config.add_profile(profile)
+        config.set_default_profile(name)
+        config.store()
+        profile._made = profile._read_process()
+        return profile
+
+    def load(self) -> TempProfile:
+        """Make this the loaded profile, whatever is loaded, and its configuration AiiDA's."""
+        manager = get_manager()
+        self._configuration.use()
+        if manager.get_profile() is not self:
+            manager.unload_profile()  # a profile read from the configuration's file may have the same uuid
+            manager.load_profile(self)
+        if not manager.profile_storage_loaded:
+            manager.get_profile_storage()
+            self._logging = LoggingState()
+        return self
+
+    def delete(self) -> None:
+        """Unload the profile and delete its storage."""
+        manager = get_manager()
+        if manager.get_profile() is self:
+            manager.unload_profile()
+        self.storage_cls(self).delete()
+
+    @property
+    def storage(self) -> SqliteTempBackend:
+        """The storage; the profile is loaded if it is not.
+
+        :returns: the backend that :meth:`aiida.manage.manager.Manager.get_profile_storage` gives.
+        """
+        self.load()
+        storage: SqliteTempBackend = get_manager().get_profile_storage()
+        return storage
+
+    def reset(self) -> None:
+        """Return to the state of a profile just made: empty but for the default user.
+
+        Nodes of the time before raise an error when they are used. The storage stays open, and the engine and
+        sessions of SQLAlchemy and AiiDA's manager stay as they are.
+
+        :raises ~aiida.common.exceptions.InvalidOperation: inside an open transaction of the storage.
+        """
+        self.storage._clear()
+        self._restore_process(self._made)
+
+    def reset_storage(self) -> None:
+        """Do what :meth:`reset` does; it is the name that aiida-core's own fixtures have for it."""
+        self.reset()
+
+    def checkpoint(self) -> ProfileCheckpoint:
+        """Take a checkpoint, a state that can be returned to."""
+        return ProfileCheckpoint(self.storage.checkpoint(), self._read_process())
+
+    def restore(self, checkpoint: ProfileCheckpoint, *, keep: bool = True) -> bool:
+        """Return to a checkpoint; those taken after it are gone, and so is what is not committed.
+
+        :param keep: the checkpoint itself remains, to be returned to again.
+        :returns: whether a transaction was still open.
+        :raises ValueError: if the checkpoint is gone.
+        :raises ~aiida.common.exceptions.InvalidOperation: if another thread keeps a transaction open.
+        """
+        was_open = self.storage.restore(checkpoint.storage, keep=keep)
+        self._restore_process(checkpoint.process)
+        return was_open
+
+    def _read_process(self) -> _Process:
+        return _Process(deepcopy(self.options), self.default_user_email, get_manager()._runner)
+
+    def _restore_process(self, state: _Process) -> None:
+        """Put back what AiiDA keeps in the process rather than in the storage."""
+        manager = get_manager()
+        if manager._runner is not state.runner:
+            manager.reset_runner()
+        manager.reset_broker()
+        manager._persister = None
+        if self.options != state.options or self.default_user_email != state.email:
+            self.options = deepcopy(state.options)
+            self.default_user_email = state.email
+            self.storage.reset_default_user()
+        if not self._logging.is_intact():
+            self._logging.restore()

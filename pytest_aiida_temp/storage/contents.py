@@ -1,0 +1,139 @@
+"""What a storage holds, apart from the backend that gives access to it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import weakref
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import mkdtemp
+from typing import TYPE_CHECKING, ClassVar
+
+from .database import Database
+from .repository import SandboxShaRepositoryBackend
+
+if TYPE_CHECKING:
+    from aiida.manage.configuration.profile import Profile
+
+    from .backend import SqliteTempBackend
+
+FOLDER_PREFIX = 'aiida-temp-'
+
+
+def make_folder() -> str:
+    """Return a new temporary folder."""
+    return mkdtemp(prefix=FOLDER_PREFIX)
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A state of database and repository that can be returned to."""
+
+    database: int
+    repository: int
+    default_user_is_untouched: bool
+
+
+class Contents:
+    """The database and the repository of one profile, shared by all its backends in this process.
+
+    They live as long as somebody holds them: an open backend, or the profile once its storage was initialised. When
+    nobody does, or the interpreter ends, the memory is freed and the folder removed.
+
+    :param profile: its ``storage_config`` may have ``filepath`` (a folder) and ``debug`` (log SQL statements).
+    :param version: the schema version to note in the database.
+    :raises OSError: if the folder cannot be used.
+    """
+
+    _of_profile: ClassVar[weakref.WeakValueDictionary[str, Contents]] = weakref.WeakValueDictionary()
+    _held: ClassVar[weakref.WeakKeyDictionary[Profile, Contents]] = weakref.WeakKeyDictionary()
+
+    def __init__(self, profile: Profile, version: str) -> None:
+        config = profile.storage_config or {}
+        folder = Path(config.get('filepath') or make_folder())
+        is_ours = not folder.exists() or folder.name.startswith(FOLDER_PREFIX)
+        self.default_user_is_untouched = True
+        """Whether nobody has asked for the default user to be made, which it is already."""
+        self.repository = SandboxShaRepositoryBackend(folder)
+        self.repository.initialise()
+        self.database = Database(version, echo=bool(config.get('debug')))
+        self.database.add_default_user(profile.default_user_email)
+        self._checkpoints: list[Checkpoint] = []
+        self.checkpoint()
+        self.backends: weakref.WeakSet[SqliteTempBackend] = weakref.WeakSet()
+        """The backends that are open."""
+        self.closed: weakref.ref[SqliteTempBackend] | None = None
+        """The backend that was closed last, to be opened again."""
+        self._finalizer = weakref.finalize(self, _release, self.database, self.repository, folder if is_ours else None)
+        self._of_profile[profile.uuid] = self
+
+    @classmethod
+    def of(cls, profile: Profile) -> Contents | None:
+        """Return the live contents of a profile."""
+        return cls._of_profile.get(profile.uuid)
+
+    def checkpoint(self) -> Checkpoint:
+        """Take a checkpoint."""
+        checkpoint = Checkpoint(
+            self.database.checkpoint(), self.repository.checkpoint(), self.default_user_is_untouched
+        )
+        self._checkpoints.append(checkpoint)
+        return checkpoint
+
+    def restore(self, checkpoint: Checkpoint, *, keep: bool = True) -> None:
+        """Return to a checkpoint; those taken after it are gone.
+
+        :param keep: the checkpoint itself remains.
+        :raises ValueError: if it is gone.
+        :raises sqlite3.OperationalError: if another thread keeps a transaction open.
+        """
+        position = self._checkpoints.index(checkpoint)
+        self.database.restore(checkpoint.database, keep=keep)
+        self.repository.restore(checkpoint.repository, keep=keep)
+        self.default_user_is_untouched = checkpoint.default_user_is_untouched
+        del self._checkpoints[position + keep :]
+
+    def new_entities(self, checkpoint: Checkpoint) -> list[tuple[int, str]]:
+        """Return primary key and uuid of what was stored since a checkpoint, of the latest at most 100 per table."""
+        if self.database.is_at(checkpoint.database):
+            return []
+        return self.database.new_entities(checkpoint.database, 100)
+
+    def clear(self) -> None:
+        """Return to the first state, as a change that restoring a later checkpoint undoes.
+
+        :raises sqlite3.OperationalError: if another thread keeps a transaction open.
+        """
+        if len(self._checkpoints) == 1:
+            self.restore(self._checkpoints[0])
+            return
+        self.database.clear()
+        self.repository.clear()
+        self.default_user_is_untouched = True
+
+    def hold(self, profile: Profile) -> None:
+        """Live for as long as the profile object does."""
+        self._held[profile] = self
+
+    @property
+    def is_held(self) -> bool:
+        """Whether a profile keeps the contents alive."""
+        return any(contents is self for contents in self._held.values())
+
+    def release(self) -> None:
+        """Free the memory and remove the folder now."""
+        for registry in (self._of_profile, self._held):
+            for key, contents in list(registry.items()):
+                if contents is self:
+                    del registry[key]  # type: ignore[attr-defined]
+        self._finalizer()
+
+
+def _release(database: Database, repository: SandboxShaRepositoryBackend, folder: Path | None) -> None:
+    is_owner = repository.is_owner
+    database.close()
+    repository.erase()
+    if folder is not None and is_owner:
+        with contextlib.suppress(OSError):
+            os.rmdir(folder)

@@ -1,0 +1,227 @@
+"""One in-memory SQLite database for all threads of the process.
+
+SQLAlchemy gives ``:memory:`` one database for each thread. SQLite's ``memdb`` file system (3.36 and later) has named
+databases in memory that any number of connections share; one connection is kept open for as long as it is needed.
+Connections are in autocommit mode and a transaction begins with the first statement that writes: a ``BEGIN`` ahead
+of a mere ``SELECT`` would hold a lock that keeps all other threads from writing until the next commit.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import sqlite3
+import threading
+import weakref
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+import sqlalchemy
+from aiida.storage.sqlite_zip import models
+from aiida.storage.sqlite_zip.utils import create_sqla_engine
+from sqlalchemy.pool import QueuePool
+
+from .session import StorageSession
+from .undo import Changes, UndoLog
+
+if TYPE_CHECKING:
+    from sqlalchemy.engine import Connection, Engine
+
+MINIMUM_SQLITE_VERSION = (3, 36, 0)
+BUSY_TIMEOUT = 20.0
+"""Seconds to wait for another thread's transaction."""
+
+_READS = ('SELECT', 'PRAGMA', 'EXPLAI', 'ROLLBA', 'RELEAS')
+
+
+def _begin_before_write(connection: Connection, cursor: Any, statement: str, _: Any, context: Any, __: bool) -> None:
+    """Begin a transaction ahead of a statement that writes, savepoints included; the driver itself never does."""
+    if cursor.connection.in_transaction:
+        return
+    keyword = statement.lstrip()[:6].upper()
+    if keyword in _READS:
+        return
+    if keyword[:4] == 'WITH' and not (context and (context.isinsert or context.isupdate or context.isdelete)):
+        return
+    cursor.execute('BEGIN IMMEDIATE')
+
+
+def _prepare(connection: sqlite3.Connection, _: Any) -> None:
+    connection.execute('PRAGMA recursive_triggers = ON')  # else `INSERT OR REPLACE` deletes behind the undo log's back
+
+
+class Database:
+    """An in-memory database with the schema of aiida-core's SQLite models.
+
+    :param echo: log every SQL statement.
+    :raises sqlite3.NotSupportedError: if SQLite is too old for a shared in-memory database.
+    """
+
+    def __init__(self, version: str, echo: bool = False) -> None:
+        if sqlite3.sqlite_version_info < MINIMUM_SQLITE_VERSION:
+            raise sqlite3.NotSupportedError(
+                f'SQLite {sqlite3.sqlite_version} is too old: databases in memory that threads share need at least '
+                f'{".".join(map(str, MINIMUM_SQLITE_VERSION))}; use a Python that is built with a newer one.'
+            )
+        uri = f'file:/aiida_temp_{uuid4().hex}?vfs=memdb'
+        self._keeper = sqlite3.connect(
+            uri, uri=True, isolation_level=None, check_same_thread=False, timeout=0, cached_statements=256
+        )
+        self.engine = self._create_engine(uri, echo)
+        self._create_schema(version)
+        self._undo = UndoLog(self._keeper)
+        self._local = threading.local()
+        self._sessions: weakref.WeakSet[StorageSession] = weakref.WeakSet()
+        self._mappers = {model.__tablename__: sqlalchemy.inspect(model) for model in _models()}
+        self._lock = threading.Lock()
+
+    @staticmethod
+    def _create_engine(uri: str, echo: bool) -> Engine:
+        engine = create_sqla_engine(
+            f'{uri}&uri=true',
+            echo=echo,
+            poolclass=QueuePool,
+            max_overflow=-1,
+            connect_args={
+                'isolation_level': None,
+                'check_same_thread': False,
+                'timeout': BUSY_TIMEOUT,
+                'cached_statements': 512,
+            },
+        )
+        sqlalchemy.event.listen(engine, 'connect', _prepare)
+        sqlalchemy.event.listen(engine, 'before_cursor_execute', _begin_before_write)
+        return engine
+
+    def _create_schema(self, version: str) -> None:
+        models.SqliteBase.metadata.create_all(self.engine)
+        self._keeper.execute('CREATE TABLE alembic_version (version_num VARCHAR(32) PRIMARY KEY)')
+        self._keeper.execute('INSERT INTO alembic_version VALUES (?)', (version,))
+
+    def add_default_user(self, email: str | None) -> None:
+        """Insert a user, unless the profile has none yet."""
+        if email:
+            with self.engine.begin() as connection:
+                connection.execute(sqlalchemy.insert(models.DbUser).values(email=email))
+
+    def version(self) -> str:
+        """Return the schema version.
+
+        :raises sqlite3.DatabaseError: if there is none.
+        """
+        row = self._keeper.execute('SELECT version_num FROM alembic_version').fetchone()
+        if row is None:
+            raise sqlite3.DatabaseError('the table `alembic_version` is empty')
+        return str(row[0])
+
+    def missing_tables(self) -> list[str]:
+        """Return the tables of aiida-core's models that are not there."""
+        found = {name for (name,) in self._keeper.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+        return sorted(set(models.SqliteBase.metadata.tables) - found)
+
+    def session(self) -> StorageSession:
+        """Return the session of the calling thread."""
+        try:
+            session: StorageSession = self._local.session
+        except AttributeError:
+            session = self._local.session = StorageSession(self.engine.connect())
+            with self._lock:
+                self._sessions.add(session)
+        if session.missed:
+            self._catch_up(session)
+        return session
+
+    def _catch_up(self, session: StorageSession) -> None:
+        """Bring a session up to date with what other threads restored since it was last used."""
+        missed, session.missed = session.missed, []
+        session.abandon()
+        for changes in missed:
+            session.forget(changes, self._mappers)
+
+    def checkpoint(self) -> int:
+        """Commit what the calling thread has pending, take a checkpoint and return its level."""
+        self.session().commit()
+        return self._undo.checkpoint()
+
+    def is_at(self, level: int) -> bool:
+        """Return whether nothing was committed since a checkpoint, and none was taken after it."""
+        return self._undo.is_at(level)
+
+    def new_entities(self, level: int, limit: int) -> list[tuple[int, str]]:
+        """Return id and uuid of rows inserted since a checkpoint, of the latest at most ``limit`` per table."""
+        found: list[tuple[int, str]] = []
+        marks = self._undo.marks(level)
+        for name, table in models.SqliteBase.metadata.tables.items():
+            if 'uuid' in table.c:
+                statement = f'SELECT id, uuid FROM {name} WHERE id > ? ORDER BY id DESC LIMIT ?'
+                with contextlib.suppress(sqlite3.OperationalError):  # locked by a half-read result
+                    found += self._keeper.execute(statement, (marks[name], limit)).fetchall()
+        return found
+
+    def restore(self, level: int, *, keep: bool = True) -> bool:
+        """Return to a checkpoint and return whether anything had changed.
+
+        :param keep: the checkpoint itself remains.
+        :raises KeyError: if the checkpoint is gone.
+        :raises sqlite3.OperationalError: if another thread keeps a transaction or a half-read result open for longer
+            than ``BUSY_TIMEOUT``.
+        """
+        own = self.session()
+        own.abandon()
+        if keep and self._undo.is_at(level):
+            return False
+        return self._undo_through(own, lambda raw: self._undo.restore(level, keep=keep, through=raw))
+
+    def clear(self) -> None:
+        """Delete all but the rows of the first checkpoint, as a change that a restore undoes.
+
+        :raises sqlite3.OperationalError: as :meth:`restore` does.
+        """
+        own = self.session()
+        own.abandon()
+        self._undo_through(own, lambda raw: self._undo.clear(through=raw))
+
+    def _undo_through(self, own: StorageSession, undo: Callable[[sqlite3.Connection | None], Changes]) -> bool:
+        changes = self._try_to(undo, own)
+        own.forget(changes, self._mappers)
+        with self._lock:
+            others = [session for session in self._sessions if session is not own]
+        for session in others:
+            session.missed.append(changes)
+        return bool(changes)
+
+    @staticmethod
+    def _try_to(undo: Callable[[sqlite3.Connection | None], Changes], own: StorageSession) -> Changes:
+        try:
+            return undo(None)
+        except sqlite3.OperationalError as exception:
+            if 'locked' not in str(exception):
+                raise
+        gc.collect()  # ends what the sessions of finished threads left open
+        # A result that this thread did not read to its end locks every connection out but its own.
+        own.raw.execute('PRAGMA foreign_keys = OFF')
+        try:
+            return undo(own.raw)
+        finally:
+            own.raw.execute('PRAGMA foreign_keys = ON')
+
+    def suspend(self) -> None:
+        """End what is uncommitted in the calling thread, as closing a storage does that may be opened again."""
+        session = getattr(self._local, 'session', None)
+        if session is not None:
+            session.abandon()
+
+    def close(self) -> None:
+        """Release every connection, and with the last one the memory."""
+        with self._lock:
+            sessions, self._sessions = list(self._sessions), weakref.WeakSet()
+        for session in sessions:
+            session.release()
+        self._local = threading.local()
+        self.engine.dispose()
+        self._keeper.close()
+
+
+def _models() -> list[Any]:
+    return [mapper.class_ for mapper in models.SqliteBase.registry.mappers]

@@ -1,0 +1,239 @@
+"""A sandbox folder of files named by the sha256 of their content."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
+from uuid import uuid4
+
+from aiida.common.log import AIIDA_LOGGER
+from aiida.repository.backend.sandbox import SandboxRepositoryBackend
+
+if TYPE_CHECKING:
+    from aiida.repository.backend.abstract import InfoDictType
+
+LOGGER = AIIDA_LOGGER.getChild('storage.aiida_temp.repository')
+CHUNK = 1024 * 1024
+"""Bytes held in memory at most while an object is written."""
+
+_KEY = re.compile('[0-9a-f]{64}')
+_INCOMING = '.incoming-'
+_KEPT = '.kept-'
+
+
+class InvalidKeyError(FileNotFoundError, ValueError):
+    """A string that cannot be the key of an object, and is never used as a path."""
+
+
+@dataclass
+class _Journal:
+    """Keys added and removed since a checkpoint."""
+
+    level: int
+    added: set[str] = field(default_factory=set)
+    removed: set[str] = field(default_factory=set)
+
+
+class SandboxShaRepositoryBackend(SandboxRepositoryBackend):
+    """A file repository in a temporary folder, whose keys are the sha256 of the content.
+
+    The same content is one object, and archives go in and out without hashing their files again. See
+    :class:`aiida.repository.backend.abstract.AbstractRepositoryBackend` for the contract.
+
+    :param filepath: the folder to make the sandbox in, made where it is missing; by default the system's folder for
+        temporary files.
+    """
+
+    def __init__(self, filepath: str | Path | None = None) -> None:
+        super().__init__(None if filepath is None else str(filepath))
+        self._owner = os.getpid()
+        self._journals: list[_Journal] = []
+        self._levels = 0
+
+    @property
+    def key_format(self) -> str | None:
+        """Return ``'sha256'``, the format that archives have."""
+        return 'sha256'
+
+    @property
+    def is_owner(self) -> bool:
+        """Whether this process made the sandbox, rather than one it was forked from."""
+        return self._owner == os.getpid()
+
+    @property
+    def _folder(self) -> str:
+        return str(self.sandbox.abspath)
+
+    def _path(self, key: str) -> str:
+        if not isinstance(key, str) or _KEY.fullmatch(key) is None:
+            raise InvalidKeyError(f'not the key of an object: {key!r}; a key is 64 hexadecimal digits in lower case.')
+        return os.path.join(self._folder, key)
+
+    def _put_object_from_filelike(self, handle: BinaryIO) -> str:
+        content = handle.read(CHUNK)
+        digest = hashlib.sha256(content)
+        following = handle.read(CHUNK) if content else b''
+        if not following:
+            key = digest.hexdigest()
+            if not os.path.exists(self._path(key)):
+                self._place(self._write([content]), key)
+            return key
+
+        def chunks() -> Iterator[bytes]:
+            yield content
+            chunk = following
+            while chunk:
+                digest.update(chunk)
+                yield chunk
+                chunk = handle.read(CHUNK)
+
+        incoming = self._write(chunks())
+        self._place(incoming, digest.hexdigest())
+        return digest.hexdigest()
+
+    def _write(self, chunks: Iterable[bytes]) -> str:
+        """Write to a name that is no key, so that no crash leaves half an object."""
+        incoming = os.path.join(self._folder, f'{_INCOMING}{uuid4().hex}')
+        try:
+            with open(incoming, 'xb', buffering=0) as target:
+                for chunk in chunks:
+                    view = memoryview(chunk)
+                    while view:
+                        view = view[target.write(view) :]
+        except BaseException:
+            with contextlib.suppress(FileNotFoundError):
+                os.remove(incoming)
+            raise
+        return incoming
+
+    def _place(self, incoming: str, key: str) -> None:
+        path = self._path(key)
+        is_new = not os.path.exists(path)
+        os.replace(incoming, path)
+        if not (is_new and self._journals):
+            return
+        journal = self._journals[-1]
+        if key in journal.removed:
+            journal.removed.discard(key)
+            os.remove(self._kept(key, journal.level))
+        else:
+            journal.added.add(key)
+
+    def has_objects(self, keys: list[str]) -> list[bool]:
+        """Return for each key whether there is such an object; ``False`` for what cannot be a key."""
+        return [_KEY.fullmatch(key) is not None and os.path.isfile(self._path(key)) for key in keys]
+
+    @contextlib.contextmanager
+    def open(self, key: str) -> Iterator[BinaryIO]:
+        """Open an object for reading.
+
+        :raises FileNotFoundError: if there is none, or the key is not 64 hexadecimal digits.
+        """
+        path = self._path(key)
+        try:
+            handle = open(path, 'rb')  # noqa: SIM115 - closed below
+        except FileNotFoundError:
+            raise FileNotFoundError(f'object with key `{key}` does not exist.') from None
+        with handle:
+            yield handle
+
+    def get_object_hash(self, key: str) -> str:
+        """Return the sha256 of an object, which is its key.
+
+        :raises FileNotFoundError: if there is no such object, or the key is not 64 hexadecimal digits.
+        """
+        if not os.path.isfile(self._path(key)):
+            raise FileNotFoundError(f'object with key `{key}` does not exist.')
+        return key
+
+    def list_objects(self) -> Iterable[str]:
+        """Return the keys of all objects."""
+        with os.scandir(self._folder) as entries:
+            return [entry.name for entry in entries if _KEY.fullmatch(entry.name)]
+
+    def delete_objects(self, keys: list[str]) -> None:
+        """Delete objects, all of them or none.
+
+        :raises FileNotFoundError: if one of them does not exist, or is not a key.
+        """
+        for key in keys:
+            self._path(key)
+        super(SandboxRepositoryBackend, self).delete_objects(keys)
+        for key in dict.fromkeys(keys):
+            journal = self._journals[-1] if self._journals else None
+            if journal and key not in journal.added:
+                os.replace(self._path(key), self._kept(key, journal.level))
+                journal.removed.add(key)
+                continue
+            os.remove(self._path(key))
+            if journal:
+                journal.added.discard(key)
+
+    def get_info(self, detailed: bool = False, **_: Any) -> InfoDictType:
+        """Return the number of objects, and with ``detailed`` their size in megabytes."""
+        keys = list(self.list_objects())
+        info: InfoDictType = {'SHA-hash algorithm': 'sha256', 'objects': {'count': len(keys)}}
+        if detailed:
+            size = sum(os.path.getsize(self._path(key)) for key in keys)
+            info['Size (MB)'] = {'total_size': round(size / 1024**2, 2)}
+        return info
+
+    def maintain(self, dry_run: bool = False, live: bool = True, **_: Any) -> None:
+        """Remove what interrupted writes left behind.
+
+        :param dry_run: only log what would be removed.
+        :param live: other threads may be writing, so leave everything alone.
+        """
+        if live:
+            return
+        left = [name for name in os.listdir(self._folder) if name.startswith(_INCOMING)]
+        LOGGER.report(f'{"Would remove" if dry_run else "Removing"} {len(left)} unfinished objects.')
+        if not dry_run:
+            for name in left:
+                os.remove(os.path.join(self._folder, name))
+
+    def erase(self) -> None:
+        """Delete the sandbox with all objects; a process forked from the one that made it leaves it alone."""
+        self._journals = []
+        if self.is_owner:
+            super().erase()
+        else:
+            self._sandbox = None
+
+    # Checkpoints
+
+    def _kept(self, key: str, level: int) -> str:
+        return os.path.join(self._folder, f'{_KEPT}{level}-{key}')
+
+    def checkpoint(self) -> int:
+        """Take a checkpoint and return its level."""
+        self._levels += 1
+        self._journals.append(_Journal(self._levels))
+        return self._levels
+
+    def restore(self, level: int, *, keep: bool = True) -> None:
+        """Return to a checkpoint; those taken after it are gone.
+
+        :param keep: the checkpoint itself remains.
+        """
+        while True:
+            journal = self._journals.pop()
+            for key in journal.added:
+                with contextlib.suppress(FileNotFoundError):
+                    os.remove(self._path(key))
+            for key in journal.removed:
+                os.replace(self._kept(key, journal.level), self._path(key))
+            if journal.level == level:
+                break
+        if keep:
+            self._journals.append(_Journal(level))
+
+    def clear(self) -> None:
+        """Delete all objects, as a change that a restore undoes."""
+        self.delete_objects(list(self.list_objects()))

@@ -1,0 +1,248 @@
+"""Undo log of a SQLite database: return to an earlier state at a cost that grows with the changes alone.
+
+AiiDA commits after nearly every operation, so a savepoint that is left open cannot bring an earlier state back,
+and it would lock every other connection out meanwhile. Copying the database back costs in proportion to all
+that it holds. Hence triggers: at a checkpoint the highest row id of each table is noted, its *mark*. Rows above
+the mark are new, and deleting them undoes them. Of a row at or below the mark the triggers keep the first image
+since the checkpoint, before it is updated or deleted. Everything is read from the database's own schema, so a
+table or column that a later aiida-core adds is covered without a change here.
+
+The log writes through a connection of its own on which foreign keys are not enforced: on the way back to a
+state that was consistent the order of the rows does not matter, and no ``ON DELETE`` rule may fire.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+PREFIX = 'aiida_temp_'
+"""Begins the name of every table and trigger of the log itself."""
+
+
+@dataclass(frozen=True)
+class TableChanges:
+    """What one restore undid in one table.
+
+    :param above: rows with an id greater than this were new and are gone.
+    :param highest: the greatest row id that there was.
+    :param rows: ids of older rows that were put back as they had been.
+    """
+
+    above: int
+    highest: int
+    rows: tuple[int, ...]
+
+
+Changes = dict[str, TableChanges]
+"""Changes by name of the table."""
+
+
+def quoted(name: str) -> str:
+    """Return the name as an SQL identifier."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+class UndoTable:
+    """The statements that keep and bring back the rows of one table."""
+
+    def __init__(self, connection: sqlite3.Connection, name: str) -> None:
+        info = connection.execute(f'PRAGMA table_info({quoted(name)})').fetchall()
+        keys = [(column, kind) for _, column, kind, _, _, key in info if key]
+        alias = keys[0][0] if len(keys) == 1 and keys[0][1].upper() == 'INTEGER' else None
+        self.name = name
+        self.source = quoted(name)
+        self.images = quoted(f'{PREFIX}undo_{name}')
+        self.columns = [column for _, column, *_ in info if column != alias]
+        self.row = quoted(alias) if alias else 'rowid'
+
+        self.names = ', '.join(map(quoted, self.columns))
+
+    def create(self, connection: sqlite3.Connection) -> None:
+        """Make the table of images and the triggers that fill it."""
+        connection.execute(
+            f'CREATE TABLE {self.images} (level INTEGER, row INTEGER, existed INTEGER, {self.names}, '
+            'PRIMARY KEY (level, row)) WITHOUT ROWID'
+        )
+        old = ', '.join(f'old.{quoted(column)}' for column in self.columns)
+        kept = f'old.{self.row}, 1, {old}'
+        born = f'new.{self.row}, 0' + ', NULL' * len(self.columns)
+        moved = f'new.{self.row} <> old.{self.row} AND '
+        self._trigger(connection, 'BEFORE UPDATE', 'old', kept)
+        self._trigger(connection, 'BEFORE DELETE', 'old', kept)
+        self._trigger(connection, 'AFTER INSERT', 'new', born)
+        self._trigger(connection, f'AFTER UPDATE OF {self.row}', 'new', born, moved)
+
+    def _trigger(self, connection: sqlite3.Connection, event: str, row: str, image: str, condition: str = '') -> None:
+        if 'UPDATE OF rowid' in event:
+            return  # an implicit row id cannot be named in SET
+        name = quoted(f'{PREFIX}{event.replace(" ", "_").replace(chr(34), "").lower()}_{self.name}')
+        state = quoted(f'{PREFIX}state')
+        # Not `INSERT OR IGNORE`: in a trigger the conflict clause of the outer statement wins over the inner one.
+        connection.execute(
+            f'CREATE TRIGGER {name} {event} ON {self.source} '
+            f'WHEN {condition}{row}.{self.row} <= (SELECT {self.source} FROM {state}) BEGIN '
+            f'INSERT INTO {self.images} SELECT level, {image} FROM {state} WHERE NOT EXISTS '
+            f'(SELECT 1 FROM {self.images} i WHERE i.level = {state}.level AND i.row = {row}.{self.row}); END'
+        )
+
+    def restore(self, connection: sqlite3.Connection, level: int, above: int, highest: int) -> TableChanges:
+        """Return the table to its state at the checkpoint ``level`` and drop what was kept for it."""
+        if highest > above:
+            connection.execute(f'DELETE FROM {self.source} WHERE {self.row} > ?', (above,))
+        found = connection.execute(f'SELECT row FROM {self.images} WHERE level = ?', (level,)).fetchall()
+        if found:
+            of_level = f'FROM {self.images} WHERE level = ?'
+            connection.execute(f'DELETE FROM {self.source} WHERE {self.row} IN (SELECT row {of_level})', (level,))
+            connection.execute(
+                f'INSERT INTO {self.source} ({self.row}, {self.names}) SELECT row, {self.names} {of_level} '
+                'AND existed',
+                (level,),
+            )
+            connection.execute(f'DELETE {of_level}', (level,))
+        return TableChanges(above, highest, tuple(row for (row,) in found))
+
+    def refill(self, connection: sqlite3.Connection, rows: list[tuple[object, ...]]) -> None:
+        """Replace all rows."""
+        connection.execute(f'DELETE FROM {self.source}')
+        values = ', '.join('?' * (len(self.columns) + 1))
+        connection.executemany(f'INSERT INTO {self.source} ({self.row}, {self.names}) VALUES ({values})', rows)
+
+
+@dataclass
+class _Checkpoint:
+    """A checkpoint: under which level images are kept, and the mark of each table."""
+
+    level: int
+    marks: tuple[int, ...]
+
+
+class UndoLog:
+    """Checkpoints of one SQLite database, a stack of levels.
+
+    :param connection: a connection in autocommit mode (``isolation_level=None``) on which foreign keys are not
+        enforced and which nothing else uses: what is written through it does not count as a change.
+    """
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+        names = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name").fetchall()
+        self.tables = [UndoTable(connection, name) for (name,) in names if not name.startswith('sqlite_')]
+        self._state = quoted(f'{PREFIX}state')
+        marks = ', '.join(f'{table.source} INTEGER' for table in self.tables)
+        connection.execute(f'CREATE TABLE {self._state} (level INTEGER, {marks})')
+        connection.execute(f'INSERT INTO {self._state} VALUES (0{", -1" * len(self.tables)})')
+        for table in self.tables:
+            table.create(connection)
+        highest = ', '.join(f'(SELECT max({table.row}) FROM {table.source})' for table in self.tables)
+        changed = ', '.join(f'EXISTS (SELECT 1 FROM {table.images})' for table in self.tables)
+        self._select_highest = f'SELECT {highest}'
+        self._select_changes = f'SELECT {highest}, {changed}'
+        self._update_state = f'UPDATE {self._state} SET level = ?, ' + ', '.join(
+            f'{table.source} = ?' for table in self.tables
+        )
+        self._stack: list[_Checkpoint] = []
+        self._next_level = 1
+        self._seen = -1
+        self._seed: list[list[tuple[object, ...]]] = []
+
+    def is_at(self, level: int) -> bool:
+        """Return whether ``level`` is the latest checkpoint and no other connection committed a change since."""
+        return self._stack[-1].level == level and self._data_version() == self._seen
+
+    def marks(self, level: int) -> dict[str, int]:
+        """Return the highest row id of each table at a checkpoint, by name of the table."""
+        marks = self._stack[self._position(level)].marks
+        return {table.name: mark for table, mark in zip(self.tables, marks, strict=True)}
+
+    def checkpoint(self) -> int:
+        """Take a checkpoint and return its level."""
+        level = self._next_level
+        with self._writing(self._connection):
+            marks = self._highest(self._connection)
+            stack = [*self._stack, _Checkpoint(level, marks)]
+            self._activate(self._connection, stack)
+            seen = self._data_version()
+        self._next_level, self._stack, self._seen = level + 1, stack, seen
+        if len(stack) == 1:
+            self._seed = [
+                self._connection.execute(f'SELECT {table.row}, {table.names} FROM {table.source}').fetchall()
+                for table in self.tables
+            ]
+        return level
+
+    def restore(self, level: int, *, keep: bool = True, through: sqlite3.Connection | None = None) -> Changes:
+        """Return to a checkpoint; those taken after it are gone.
+
+        :param keep: the checkpoint itself remains, to be returned to again.
+        :param through: another connection to write through, for when it holds a lock that cannot be released
+            (a result that was not read to its end); on it foreign keys must be off as well.
+        :raises KeyError: if the checkpoint is gone.
+        :raises sqlite3.OperationalError: if another connection has the database locked; nothing is changed then.
+        """
+        position = self._position(level)
+        connection = through or self._connection
+        changes: Changes = {}
+        stack = self._stack[: position + 1 if keep else position]
+        with self._writing(connection):
+            for checkpoint in reversed(self._stack[position:]):
+                self._undo(connection, checkpoint, changes)
+            self._activate(connection, stack)
+            # What this connection itself writes does not count; of another one's it is not known.
+            seen = -1 if through else self._data_version()
+        self._stack, self._seen = stack, seen
+        return changes
+
+    def clear(self, through: sqlite3.Connection | None = None) -> Changes:
+        """Bring the rows of the first checkpoint back and delete all others, as a change that can be undone."""
+        connection = through or self._connection
+        changes: Changes = {}
+        with self._writing(connection):
+            highest = self._highest(connection)
+            for table, above, found, seed in zip(self.tables, self._stack[0].marks, highest, self._seed, strict=True):
+                table.refill(connection, seed)
+                changes[table.name] = TableChanges(above, found, tuple(range(1, above + 1)))
+        self._seen = -1
+        return changes
+
+    def _position(self, level: int) -> int:
+        for position, checkpoint in enumerate(self._stack):
+            if checkpoint.level == level:
+                return position
+        raise KeyError(level)
+
+    def _highest(self, connection: sqlite3.Connection) -> tuple[int, ...]:
+        return tuple(mark or 0 for mark in connection.execute(self._select_highest).fetchone())
+
+    def _undo(self, connection: sqlite3.Connection, checkpoint: _Checkpoint, changes: Changes) -> None:
+        row = connection.execute(self._select_changes).fetchone()
+        count = len(self.tables)
+        for table, above, found, kept in zip(self.tables, checkpoint.marks, row[:count], row[count:], strict=True):
+            highest = found or 0
+            if highest <= above and not kept:
+                continue
+            undone = table.restore(connection, checkpoint.level, above, highest)
+            earlier = changes.get(table.name)
+            if earlier:
+                undone = TableChanges(above, max(highest, earlier.highest), undone.rows + earlier.rows)
+            changes[table.name] = undone
+
+    def _activate(self, connection: sqlite3.Connection, stack: list[_Checkpoint]) -> None:
+        connection.execute(self._update_state, (stack[-1].level, *stack[-1].marks))
+
+    def _data_version(self) -> int:
+        version: int = self._connection.execute('PRAGMA data_version').fetchone()[0]
+        return version
+
+    @staticmethod
+    @contextmanager
+    def _writing(connection: sqlite3.Connection) -> Iterator[None]:
+        connection.execute('BEGIN IMMEDIATE')
+        try:
+            yield
+            connection.execute('COMMIT')
+        except BaseException:
+            connection.execute('ROLLBACK')
+            raise

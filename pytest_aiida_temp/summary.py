@@ -1,0 +1,72 @@
+"""What the run prints about itself."""
+
+from __future__ import annotations
+
+import time
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from .isolation import isolation_of
+
+if TYPE_CHECKING:
+    from .isolation import Isolation
+
+began = pytest.StashKey[float]()
+_KEY = 'aiida_temp_resets'
+
+
+def header(config: pytest.Config) -> list[str]:
+    """Return the lines for the header of a run that uses the profile as a whole."""
+    isolation = isolation_of(config)
+    if not isolation.settings.enabled:
+        return []
+    import sqlite3
+
+    line = (
+        f'aiida-temp: aiida-core {version("aiida-core")}, SQLite {sqlite3.sqlite_version}, '
+        f'reset after each {isolation.settings.reset}'
+    )
+    profile = isolation.profile
+    if config.getoption('verbose') < 1 or profile is None:
+        return [line]
+    return [line, f'aiida-temp: files in {profile.storage_config["filepath"]}']
+
+
+def lines(config: pytest.Config) -> list[str]:
+    """Return the line for the end of a run, none if there was no reset."""
+    resets = isolation_of(config).resets
+    if not resets.count or config.getoption('verbose') < 0:
+        return []
+    share = resets.seconds / max(time.perf_counter() - config.stash[began], 1e-9)
+    plural = '' if resets.count == 1 else 's'
+    return [f'aiida-temp: {resets.count} reset{plural} in {resets.seconds:.3f} s, {share:.1%} of the run']
+
+
+def send(config: pytest.Config) -> None:
+    """Put the figures where xdist takes what a worker tells the controller."""
+    output: dict[str, Any] | None = getattr(config, 'workeroutput', None)
+    resets = isolation_of(config).resets
+    if output is not None:
+        output[_KEY] = {'count': resets.count, 'seconds': resets.seconds}
+
+
+def receive(config: pytest.Config, output: dict[str, Any]) -> None:
+    """Add the figures of a worker to those of the run."""
+    figures = output.get(_KEY)
+    if figures:
+        resets = isolation_of(config).resets
+        resets.count += figures['count']
+        resets.seconds += figures['seconds']
+
+
+def explain(isolation: Isolation, item: pytest.Item, error: BaseException, report: pytest.TestReport) -> None:
+    """Add a section to a report whose failure is about a node of an earlier test."""
+    if isolation.history is None:
+        return
+    from .history import SECTION
+
+    explanation = isolation.history.explain(item.nodeid, error)
+    if explanation:
+        report.sections.append((SECTION, explanation))
