@@ -13,7 +13,7 @@ from .tmpdir import hand_over
 if TYPE_CHECKING:
     from .options import Given, MarkerArguments, Settings
 
-_settings = pytest.StashKey['Settings']()
+_settings: pytest.StashKey[Settings] = pytest.StashKey()
 _isolated = pytest.StashKey[bool]()
 
 _NAMES = {'enabled': 'aiida_temp', 'reset': 'aiida_temp_reset'}
@@ -59,11 +59,11 @@ def read_settings(config: pytest.Config) -> Settings:
     given = _given(config)
     if not given:
         return _Defaults()  # type: ignore[return-value]
-    from .options import InvalidOption, read_settings
+    from .options import InvalidOptionError, read_settings
 
     try:
         settings = read_settings(given)
-    except InvalidOption as exception:
+    except InvalidOptionError as exception:
         raise pytest.UsageError(str(exception)) from None
     config.stash[_settings] = settings
     return settings
@@ -165,7 +165,7 @@ def read_markers(items: list[pytest.Item]) -> None:
 
 
 def _read_marker(item: pytest.Item, markers: list[pytest.Mark]) -> MarkerArguments:
-    from .options import InvalidOption, read_marker
+    from .options import InvalidOptionError, read_marker
 
     merged: dict[str, Any] = {}
     try:
@@ -173,5 +173,5 @@ def _read_marker(item: pytest.Item, markers: list[pytest.Mark]) -> MarkerArgumen
             read_marker(marker.args, marker.kwargs)
             merged.update(marker.kwargs)
         return read_marker((), merged)
-    except InvalidOption as exception:
+    except InvalidOptionError as exception:
         raise pytest.UsageError(f'{item.nodeid}: {exception}') from None

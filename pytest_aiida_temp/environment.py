@@ -137,7 +137,8 @@ class _Settings:
 
     def get(self) -> Path:
         if self._class:
-            return Path(self._class.get())
+            folder: Path = self._class.get()
+            return folder
         return Path(self._module.AIIDA_CONFIG_FOLDER)
 
     def create(self, folder: Path) -> None:

@@ -8,7 +8,9 @@ is there for as long as the fixture lives, and everything narrower is undone.
 from __future__ import annotations
 
 import time
-from contextlib import ExitStack
+import warnings
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,14 +21,20 @@ from .loading import temp_profile
 from .tmpdir import make_folder
 
 if TYPE_CHECKING:
+    from _pytest.fixtures import FixtureDef
+
     from .history import History
     from .options import MarkerArguments, Settings
     from .profile import ProfileCheckpoint, TempProfile
 
-_isolation = pytest.StashKey['Isolation']()
-marker_key = pytest.StashKey['MarkerArguments']()
+_isolation: pytest.StashKey[Isolation] = pytest.StashKey()
+marker_key: pytest.StashKey[MarkerArguments] = pytest.StashKey()
 
 ORDER = ('function', 'class', 'module', 'package', 'session')
+
+
+class IsolationWarning(pytest.PytestWarning):
+    """Something cannot be isolated, or was left behind by a test."""
 
 
 @dataclass
@@ -122,14 +130,38 @@ class Isolation:
         if self._scope(item) is not None:
             self._leave_lingering()
 
-    def before_fixture(self, node: Any, scope: str) -> None:
-        """Take the checkpoint that a fixture of the current test needs, before it runs.
+    @contextmanager
+    def fixture(self, fixturedef: FixtureDef[Any], node: Any) -> Iterator[None]:
+        """Take the checkpoint that a fixture of the current test needs before it runs, and see to late ones.
+
+        A fixture is late if narrower scopes have begun already: what it stores is then handed to its own scope.
 
         :param node: the node at whose teardown the fixture ends.
-        :param scope: the fixture's scope.
         """
-        if self._item is not None:
+        if self._item is None:
+            yield
+            return
+        scope = fixturedef.scope
+        node = self._frame_node(node, scope)
+        late = self._narrower_than(node)
+        if late is None:
             self._ensure_frame(node, scope)
+            yield
+            return
+        profile = self.start()
+        into = self._insert_frame(node, late)
+        checkpoint = profile.checkpoint()
+        try:
+            yield
+        finally:
+            between = self._frames[into + 1 :]
+            checkpoints, changed = profile.hand_over(
+                checkpoint, self._frames[into].checkpoint, [frame.checkpoint for frame in between]
+            )
+            for frame, replaced in zip(between, checkpoints, strict=True):
+                frame.checkpoint = replaced
+        if changed:
+            _warn_of(fixturedef)
 
     def set_up(self, item: pytest.Item) -> None:
         """Take the checkpoint of a test all of whose fixtures have run."""
@@ -152,12 +184,8 @@ class Isolation:
         return self.settings.reset
 
     def _ensure_frame(self, node: Any, scope: str) -> None:
-        item = self._item
-        assert item is not None
-        narrowest = self._scope(item)
-        lingers = narrowest is None and node is item
-        if narrowest is not None and ORDER.index(scope) < ORDER.index(narrowest):
-            node = scope_node(item, narrowest)
+        node = self._frame_node(node, scope)
+        lingers = node is self._item and self._scope(self._item) is None
         if lingers and self._frames and self._frames[-1].lingers:
             return
         if any(frame.node is node for frame in self._frames):
@@ -166,6 +194,32 @@ class Isolation:
         self._frames.append(_Frame(node, self._profile.checkpoint(), lingers))
         if not lingers:
             node.addfinalizer(lambda: self._leave(node))
+
+    def _frame_node(self, node: Any, scope: str) -> Any:
+        """Return the node whose checkpoint covers what a scope does, which the current test may want wider."""
+        assert self._item is not None
+        narrowest = self._scope(self._item)
+        if narrowest is not None and ORDER.index(scope) < ORDER.index(narrowest):
+            return scope_node(self._item, narrowest)
+        return node
+
+    def _narrower_than(self, node: Any) -> int | None:
+        """Return the position of the first frame of a node inside the given one, ``None`` if there is none."""
+        return next(
+            (n for n, frame in enumerate(self._frames) if frame.node is not node and node in frame.node.listchain()),
+            None,
+        )
+
+    def _insert_frame(self, node: Any, position: int) -> int:
+        """Return the position of a node's frame, made with the state at the given position if there is none."""
+        found = next((n for n, frame in enumerate(self._frames) if frame.node is node), None)
+        if found is not None:
+            return found
+        assert self._profile is not None
+        checkpoint = self._profile.insert_checkpoint(self._frames[position].checkpoint)
+        self._frames.insert(position, _Frame(node, checkpoint))
+        node.addfinalizer(lambda: self._leave(node))
+        return position
 
     def _leave(self, node: Any) -> None:
         """Return to the checkpoint of a node that was torn down."""
@@ -218,9 +272,21 @@ class Isolation:
         manager.load_profile(profile)
 
 
+def _warn_of(fixturedef: FixtureDef[Any]) -> None:
+    code = fixturedef.func.__code__
+    warnings.warn_explicit(
+        f'The {fixturedef.scope}-scoped fixture {fixturedef.argname!r} was first asked for in a narrower scope, and '
+        'changes or deletes what was there before: that cannot be kept apart from what the test does. Ask for it '
+        'earlier, for instance in a fixture of its own scope.',
+        IsolationWarning,
+        code.co_filename,
+        code.co_firstlineno,
+    )
+
+
 def scope_node(item: pytest.Item, scope: str) -> Any:
     """Return the node at whose teardown a scope of a test ends, the next wider one if there is none."""
-    kinds = {'class': pytest.Class, 'module': pytest.Module, 'package': pytest.Package}
+    kinds: dict[str, Any] = {'class': pytest.Class, 'module': pytest.Module, 'package': pytest.Package}
     if scope == 'function':
         return item
     if scope == 'class':

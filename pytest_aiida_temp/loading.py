@@ -31,7 +31,10 @@ def temp_profile(*, name: str = PROFILE_NAME, folder: Path | None = None) -> Ite
     """
     check_aiida_version()
     if folder is None:
-        with TemporaryDirectory(prefix='aiida-temp-') as temporary, temp_profile(name=name, folder=Path(temporary)) as p:
+        with (
+            TemporaryDirectory(prefix='aiida-temp-') as temporary,
+            temp_profile(name=name, folder=Path(temporary)) as p,
+        ):
             yield p
         return
     with configuration_folder(folder) as configuration:

@@ -14,7 +14,7 @@ SCOPES: tuple[str, ...] = get_args(Scope)
 MARKER = 'aiida_temp'
 
 
-class InvalidOption(ValueError):
+class InvalidOptionError(ValueError):
     """An option or marker argument that cannot be used; the message says what to write instead."""
 
 
@@ -63,7 +63,7 @@ def read_settings(given: Mapping[str, Given]) -> Settings:
     """Return the settings of a run.
 
     :param given: by name of the field; what is missing takes its default.
-    :raises InvalidOption: naming the value, where it was given and what is allowed.
+    :raises InvalidOptionError: naming the value, where it was given and what is allowed.
     """
     try:
         return Settings(**{name: option.value for name, option in given.items()})
@@ -71,18 +71,18 @@ def read_settings(given: Mapping[str, Given]) -> Settings:
         name = str(exception.errors()[0]['loc'][0])
         option = given[name]
         allowed = 'true or false' if name == 'enabled' else f'one of {", ".join(SCOPES)}'
-        raise InvalidOption(f'{option.origin}: {option.value!r} is not allowed; it must be {allowed}.') from None
+        raise InvalidOptionError(f'{option.origin}: {option.value!r} is not allowed; it must be {allowed}.') from None
 
 
 def read_marker(args: Iterable[Any], kwargs: Mapping[str, Any]) -> MarkerArguments:
     """Return the arguments of a marker.
 
-    :raises InvalidOption: for positional arguments, unknown names and values that are not allowed.
+    :raises InvalidOptionError: for positional arguments, unknown names and values that are not allowed.
     """
     allowed = ', '.join(f'{name}=' for name in MarkerArguments.model_fields)
     if args:
         values = ', '.join(map(repr, args))
-        raise InvalidOption(f'@pytest.mark.{MARKER}({values}): arguments go by keyword; allowed: {allowed}.')
+        raise InvalidOptionError(f'@pytest.mark.{MARKER}({values}): arguments go by keyword; allowed: {allowed}.')
     try:
         return MarkerArguments(**kwargs)
     except ValidationError as exception:
@@ -90,6 +90,6 @@ def read_marker(args: Iterable[Any], kwargs: Mapping[str, Any]) -> MarkerArgumen
     name = str(error['loc'][0])
     call = f'@pytest.mark.{MARKER}({name}={kwargs[name]!r})'
     if error['type'] == 'extra_forbidden':
-        raise InvalidOption(f'{call}: there is no argument {name!r}; allowed: {allowed}.')
+        raise InvalidOptionError(f'{call}: there is no argument {name!r}; allowed: {allowed}.')
     scopes = ', '.join(map(repr, SCOPES))
-    raise InvalidOption(f'{call}: the value is not allowed; {name} must be True, False or one of {scopes}.')
+    raise InvalidOptionError(f'{call}: the value is not allowed; {name} must be True, False or one of {scopes}.')

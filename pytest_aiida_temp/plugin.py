@@ -56,8 +56,8 @@ def pytest_runtest_setup(item: pytest.Item) -> Generator[None]:
 @pytest.hookimpl(hookwrapper=True, tryfirst=True)
 def pytest_fixture_setup(fixturedef: FixtureDef[Any], request: SubRequest) -> Generator[None]:
     """Take the checkpoint of a scope before its first fixture runs."""
-    isolation_of(request.config).before_fixture(request.node, fixturedef.scope)
-    yield
+    with isolation_of(request.config).fixture(fixturedef, request.node):
+        yield
 
 
 @pytest.hookimpl(hookwrapper=True, tryfirst=True)

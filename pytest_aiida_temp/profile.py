@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -59,6 +59,8 @@ class TempProfile(Profile):
     :class:`aiida.manage.configuration.profile.Profile`, loaded, with the members documented here besides.
     """
 
+    options: Any
+    default_user_email: Any
     _configuration: ActiveConfiguration
     _logging: LoggingState
     _made: _Process
@@ -155,6 +157,24 @@ class TempProfile(Profile):
         was_open = self.storage.restore(checkpoint.storage, keep=keep)
         self._restore_process(checkpoint.process)
         return was_open
+
+    def insert_checkpoint(self, before: ProfileCheckpoint) -> ProfileCheckpoint:
+        """Take a checkpoint of the same state as a given one, ahead of it."""
+        return ProfileCheckpoint(self.storage.insert_checkpoint(before.storage), before.process)
+
+    def hand_over(
+        self, late: ProfileCheckpoint, into: ProfileCheckpoint, between: list[ProfileCheckpoint]
+    ) -> tuple[list[ProfileCheckpoint], bool]:
+        """End the latest checkpoint, giving the changes since to an earlier one, past those in between.
+
+        :returns: what takes the place of ``between``, and whether anything older was changed or deleted in the
+            storage, which cannot be kept apart.
+        """
+        changed = self.storage.hand_over(late.storage, into.storage)
+        process = self._read_process()
+        if process != late.process:
+            between = [replace(checkpoint, process=process) for checkpoint in between]
+        return between, changed
 
     def _read_process(self) -> _Process:
         return _Process(deepcopy(self.options), self.default_user_email, get_manager()._runner)

@@ -49,4 +49,8 @@ def hand_over(config: pytest.Config) -> None:
         return
     factory._basetemp = early.getbasetemp()
     os.environ[_VARIABLE] = str(early.getbasetemp())
-    config.add_cleanup(lambda: os.environ.pop(_VARIABLE, None) and None)
+    config.add_cleanup(_forget)
+
+
+def _forget() -> None:
+    os.environ.pop(_VARIABLE, None)

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import functools
-import json
 import sqlite3
-import threading
 import weakref
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,48 +15,31 @@ from aiida.common import exceptions
 from aiida.common.log import AIIDA_LOGGER
 from aiida.manage import get_manager
 from aiida.manage.configuration import Profile
-from aiida.orm.entities import Collection, EntityTypes
+from aiida.orm.entities import Collection
 from aiida.orm.implementation import StorageBackend
 from aiida.storage.sqlite_zip import models, orm
 from aiida.storage.sqlite_zip.migrator import get_schema_version_head
 from pydantic import BaseModel, Field
 
+from . import bulk
 from .contents import Checkpoint, Contents, make_folder
+from .entities import EntityCollections
 from .query import TempQueryBuilder
 
 if TYPE_CHECKING:
+    from aiida.orm.autogroup import AutogroupManager
+    from aiida.orm.entities import EntityTypes
     from aiida.orm.implementation import BackendEntity
-    from aiida.orm.users import User
 
     from .repository import SandboxShaRepositoryBackend
     from .session import StorageSession
+    from .undo import Changes
 
 LOGGER = AIIDA_LOGGER.getChild('storage.aiida_temp')
 ENTRY_POINT = 'aiida_temp.sqlite'
 
 
-class TempUserCollection(orm.SqliteUserCollection):
-    """Users, of which the default one is there from the start."""
-
-    backend: SqliteTempBackend
-
-    def create(self, email: str, first_name: str = '', last_name: str = '', institution: str = '') -> orm.SqliteUser:
-        """Return a new user that is not stored, or the default user that nobody has asked for so far.
-
-        aiida-core makes the default user itself after it cleared a storage or created a profile.
-        """
-        details = {'first_name': first_name, 'last_name': last_name, 'institution': institution}
-        row = self.backend.claim_default_user(email)
-        if row is None:
-            user: orm.SqliteUser = super().create(email, **details)
-            return user
-        for name, value in details.items():
-            if value:
-                setattr(row, name, value)
-        return orm.SqliteUser.from_dbmodel(row, self.backend)
-
-
-class SqliteTempBackend(StorageBackend):
+class SqliteTempBackend(EntityCollections, StorageBackend):
     """A storage in memory, with a sandbox folder for files, that goes when the process ends.
 
     Not for data that anybody wants to keep. The members follow the contract of
@@ -88,6 +68,8 @@ class SqliteTempBackend(StorageBackend):
 
     cli_exposed = False
     read_only = False
+    _contents: Contents | None
+    _fresh_autogroup: AutogroupManager | None
 
     @staticmethod
     def create_profile(
@@ -187,9 +169,8 @@ class SqliteTempBackend(StorageBackend):
     def __init__(self, profile: Profile) -> None:
         contents = Contents.of(profile) or self._make_contents(profile)
         self._validate(profile, contents)
-        self._default_users = threading.local()
         super().__init__(profile)
-        self._contents: Contents | None = contents
+        self._contents = contents
         contents.backends.add(self)
         contents.closed = None
 
@@ -285,8 +266,7 @@ class SqliteTempBackend(StorageBackend):
             raise exceptions.InvalidOperation(
                 'the storage cannot be cleared inside an open transaction: leave `with storage.transaction():` first.'
             )
-        with self._resetting('cleared'):
-            self._live.clear()
+        self._reset('cleared', self._live.clear)
 
     def checkpoint(self) -> Checkpoint:
         """Take a checkpoint, a state that can be returned to."""
@@ -301,93 +281,49 @@ class SqliteTempBackend(StorageBackend):
         :raises ~aiida.common.exceptions.InvalidOperation: if another thread keeps a transaction open.
         """
         was_open = self.get_session().in_block
-        with self._resetting('reset'):
-            self._live.restore(checkpoint, keep=keep)
+        self._reset('reset', lambda: self._live.restore(checkpoint, keep=keep))
         return was_open
+
+    def insert_checkpoint(self, before: Checkpoint) -> Checkpoint:
+        """Take a checkpoint of the same state as a given one, ahead of it."""
+        return self._live.insert(before)
+
+    def hand_over(self, checkpoint: Checkpoint, into: Checkpoint) -> bool:
+        """End the latest checkpoint, giving the changes since to an earlier one, past those in between.
+
+        :returns: whether anything older was changed or deleted, which cannot be kept apart.
+        """
+        return self._live.hand_over(checkpoint, into)
 
     def new_entities(self, checkpoint: Checkpoint) -> list[tuple[int, str]]:
         """Return primary key and uuid of what was stored since a checkpoint, of the latest at most 100 per table."""
         return self._live.new_entities(checkpoint)
 
-    @contextlib.contextmanager
-    def _resetting(self, verb: str) -> Iterator[None]:
-        from aiida.orm.autogroup import AutogroupManager
-
+    def _reset(self, verb: str, undo: Callable[[], Changes]) -> None:
         try:
-            yield
+            changes = undo()
         except sqlite3.OperationalError as exception:
             raise exceptions.InvalidOperation(
                 f'the storage cannot be {verb}, as another thread keeps a transaction open: {exception}'
             ) from exception
-        self.reset_default_user()
-        self._autogroup = AutogroupManager(self)
+        if models.DbUser.__tablename__ in changes:
+            self.reset_default_user()
+        self._fresh_autogroup = None
+
+    @property
+    def _autogroup(self) -> AutogroupManager:
+        """The manager of automatic groups, made anew when one is first asked for after a reset."""
+        from aiida.orm.autogroup import AutogroupManager
+
+        if self._fresh_autogroup is None:
+            self._fresh_autogroup = AutogroupManager(self)
+        return self._fresh_autogroup
+
+    @_autogroup.setter
+    def _autogroup(self, manager: AutogroupManager) -> None:
+        self._fresh_autogroup = manager
 
     # Entities
-
-    @functools.cached_property
-    def authinfos(self) -> orm.SqliteAuthInfoCollection:
-        """Return the collection of authorisation information objects."""
-        return orm.SqliteAuthInfoCollection(self)
-
-    @functools.cached_property
-    def comments(self) -> orm.SqliteCommentCollection:
-        """Return the collection of comments."""
-        return orm.SqliteCommentCollection(self)
-
-    @functools.cached_property
-    def computers(self) -> orm.SqliteComputerCollection:
-        """Return the collection of computers."""
-        return orm.SqliteComputerCollection(self)
-
-    @functools.cached_property
-    def groups(self) -> orm.SqliteGroupCollection:
-        """Return the collection of groups."""
-        return orm.SqliteGroupCollection(self)
-
-    @functools.cached_property
-    def logs(self) -> orm.SqliteLogCollection:
-        """Return the collection of logs."""
-        return orm.SqliteLogCollection(self)
-
-    @functools.cached_property
-    def nodes(self) -> orm.SqliteNodeCollection:
-        """Return the collection of nodes."""
-        return orm.SqliteNodeCollection(self)
-
-    @functools.cached_property
-    def users(self) -> TempUserCollection:
-        """Return the collection of users."""
-        return TempUserCollection(self)
-
-    @property
-    def _default_user(self) -> User | None:
-        """The default user as cached for this thread; an object of one thread's session is no use in another."""
-        return getattr(self._default_users, 'user', None)
-
-    @_default_user.setter
-    def _default_user(self, user: User | None) -> None:
-        if user is None:
-            self._default_users = threading.local()
-        else:
-            self._default_users.user = user
-
-    @property
-    def default_user(self) -> User | None:
-        """Return the default user of the profile, or ``None`` if there is none."""
-        from aiida.orm.convert import get_orm_entity
-
-        email = self.profile.default_user_email
-        if self._default_user is None and email:
-            row = self.get_session().query(models.DbUser).filter_by(email=email).one_or_none()
-            self._default_user = row and get_orm_entity(self.get_backend_entity(row))
-        return self._default_user
-
-    def claim_default_user(self, email: str) -> Any:
-        """Return the row of the default user if the email is theirs and nobody claimed it since the storage was empty."""
-        if email != self.profile.default_user_email or not self._live.default_user_is_untouched:
-            return None
-        self._live.default_user_is_untouched = False
-        return self.get_session().query(models.DbUser).filter_by(email=email).one_or_none()
 
     def query(self) -> TempQueryBuilder:
         """Return a query builder."""
@@ -400,14 +336,12 @@ class SqliteTempBackend(StorageBackend):
         return entity
 
     @staticmethod
-    @functools.lru_cache(maxsize=18)
     def _get_mapper_from_entity(entity_type: EntityTypes, with_pk: bool) -> tuple[Any, set[str]]:
         """Return the mapper of an entity type and the names of its fields.
 
         :param with_pk: include the primary key.
         """
-        mapper: Any = sqlalchemy.inspect(models.MAP_ENTITY_TYPE_TO_MODEL[entity_type])
-        return mapper, {key for key, column in mapper.c.items() if with_pk or column not in mapper.primary_key}
+        return bulk.mapper_of(entity_type, with_pk)
 
     def bulk_insert(
         self, entity_type: EntityTypes, rows: list[dict[str, Any]], allow_defaults: bool = False
@@ -418,25 +352,11 @@ class SqliteTempBackend(StorageBackend):
         :param allow_defaults: fields may be missing, and take their default.
         :raises ~aiida.common.exceptions.IntegrityError: if the keys of a row are not the fields of the entity.
         """
-        mapper, keys = self._get_mapper_from_entity(entity_type, False)
-        table = mapper.local_table
-        names = {mapper.get_property_by_column(column).key: column.key for column in table.columns}
-        rows = [_with_attribute_names(row, keys) for row in rows]
-        for row in rows:
-            if not keys.issuperset(row) or not (allow_defaults or keys == row.keys()):
-                raise exceptions.IntegrityError(f'Incorrect fields given for {entity_type}: {set(row)} != {keys}')
-        if not rows:
+        checked = bulk.check_insert(entity_type, rows, allow_defaults)
+        if not checked:
             return []
         with self.transaction() as session:
-            # The transaction is the only one that writes, so the ids can be given out here.
-            session.execute(sqlalchemy.text('SAVEPOINT aiida_temp_insert'))
-            first = (session.execute(sqlalchemy.select(sqlalchemy.func.max(table.c.id))).scalar() or 0) + 1
-            values = [
-                {**{names[key]: value for key, value in row.items()}, 'id': pk} for pk, row in enumerate(rows, first)
-            ]
-            session.execute(sqlalchemy.insert(table), values)
-            session.execute(sqlalchemy.text('RELEASE aiida_temp_insert'))
-        return list(range(first, first + len(rows)))
+            return bulk.insert(session, entity_type, checked)
 
     def bulk_update(self, entity_type: EntityTypes, rows: list[dict[str, Any]]) -> None:
         """Update many rows at once.
@@ -444,20 +364,10 @@ class SqliteTempBackend(StorageBackend):
         :param rows: the ``id`` of each row and the fields to change.
         :raises ~aiida.common.exceptions.IntegrityError: if a row has no ``id`` or keys that are not fields.
         """
-        mapper, keys = self._get_mapper_from_entity(entity_type, True)
-        rows = [_with_attribute_names(row, keys) for row in rows]
-        for row in rows:
-            if 'id' not in row:
-                raise exceptions.IntegrityError(f"'id' field not given for {entity_type}: {set(row)}")
-            if not keys.issuperset(row):
-                raise exceptions.IntegrityError(
-                    f'Incorrect fields given for {entity_type}: {set(row)} not subset of {keys}'
-                )
-        if not rows:
-            return
-        with self.transaction() as session:
-            session.execute(sqlalchemy.update(mapper), rows)
-            session.expire_all()
+        checked = bulk.check_update(entity_type, rows)
+        if checked:
+            with self.transaction() as session:
+                bulk.update(session, entity_type, checked)
 
     def delete_nodes_and_connections(self, pks_to_delete: Iterable[int]) -> None:
         """Delete nodes with their links, comments, logs and group memberships.
@@ -466,19 +376,7 @@ class SqliteTempBackend(StorageBackend):
         """
         if not self.in_transaction:
             raise AssertionError('Cannot delete nodes and links outside a transaction')
-        # As one JSON value, since SQLite limits the number of variables.
-        pks = sqlalchemy.func.json_each(json.dumps(list(pks_to_delete))).table_valued('value')
-        session = self.get_session()
-        for column in (
-            models.DbGroupNodes.dbnode_id,  # type: ignore[attr-defined]
-            models.DbLink.input_id,  # type: ignore[attr-defined]
-            models.DbLink.output_id,  # type: ignore[attr-defined]
-            models.DbComment.dbnode_id,  # type: ignore[attr-defined]
-            models.DbLog.dbnode_id,  # type: ignore[attr-defined]
-            models.DbNode.id,  # type: ignore[attr-defined]
-        ):
-            statement = sqlalchemy.delete(column.class_).where(column.in_(sqlalchemy.select(pks.c.value)))
-            session.execute(statement, execution_options={'synchronize_session': 'fetch'})
+        bulk.delete_nodes(self.get_session(), pks_to_delete)
 
     # Files, global variables, maintenance
 
@@ -486,7 +384,7 @@ class SqliteTempBackend(StorageBackend):
         """Return the repository."""
         return self._live.repository
 
-    def get_global_variable(self, key: str) -> None | str | int | float:
+    def get_global_variable(self, key: str) -> str | int | float | None:
         """Return a global variable.
 
         :raises KeyError: if there is none of that name.
@@ -494,11 +392,11 @@ class SqliteTempBackend(StorageBackend):
         row = self.get_session().execute(sqlalchemy.select(_SETTINGS.c.val).where(_SETTINGS.c.key == key)).one_or_none()
         if row is None:
             raise KeyError(f'No setting found with key {key}')
-        value: None | str | int | float = row[0]
+        value: str | int | float | None = row[0]
         return value
 
     def set_global_variable(
-        self, key: str, value: None | str | int | float, description: str | None = None, overwrite: bool = True
+        self, key: str, value: str | int | float | None, description: str | None = None, overwrite: bool = True
     ) -> None:
         """Set a global variable.
 
@@ -568,11 +466,3 @@ def _check_reachable(profile: Profile) -> None:
     filepath = config.get('filepath')
     if filepath and Path(filepath).exists() and not Path(filepath).is_dir():
         raise exceptions.UnreachableStorage(f'{filepath} is not a folder.')
-
-
-def _with_attribute_names(row: dict[str, Any], keys: set[str]) -> dict[str, Any]:
-    """Return the row with the name that SQLAlchemy's models have for a column called ``metadata``."""
-    if 'metadata' in row and '_metadata' in keys:
-        row = dict(row)
-        row['_metadata'] = row.pop('metadata')
-    return row

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from aiida.manage.configuration.profile import Profile
 
     from .backend import SqliteTempBackend
+    from .undo import Changes
 
 FOLDER_PREFIX = 'aiida-temp-'
 
@@ -81,18 +82,40 @@ class Contents:
         self._checkpoints.append(checkpoint)
         return checkpoint
 
-    def restore(self, checkpoint: Checkpoint, *, keep: bool = True) -> None:
-        """Return to a checkpoint; those taken after it are gone.
+    def restore(self, checkpoint: Checkpoint, *, keep: bool = True) -> Changes:
+        """Return to a checkpoint, those taken after it being gone, and return what was undone in the database.
 
         :param keep: the checkpoint itself remains.
         :raises ValueError: if it is gone.
         :raises sqlite3.OperationalError: if another thread keeps a transaction open.
         """
         position = self._checkpoints.index(checkpoint)
-        self.database.restore(checkpoint.database, keep=keep)
+        changes = self.database.restore(checkpoint.database, keep=keep)
         self.repository.restore(checkpoint.repository, keep=keep)
         self.default_user_is_untouched = checkpoint.default_user_is_untouched
         del self._checkpoints[position + keep :]
+        return changes
+
+    def insert(self, before: Checkpoint) -> Checkpoint:
+        """Take a checkpoint of the same state as a given one, ahead of it."""
+        position = self._checkpoints.index(before)
+        checkpoint = Checkpoint(
+            self.database.insert(before.database),
+            self.repository.insert(before.repository),
+            before.default_user_is_untouched,
+        )
+        self._checkpoints.insert(position, checkpoint)
+        return checkpoint
+
+    def hand_over(self, checkpoint: Checkpoint, into: Checkpoint) -> bool:
+        """End the latest checkpoint, giving the changes since to an earlier one, past those in between.
+
+        :returns: whether anything older was changed or deleted, which cannot be kept apart.
+        """
+        changed = self.database.hand_over(checkpoint.database, into.database)
+        self.repository.hand_over(checkpoint.repository, into.repository)
+        self._checkpoints.remove(checkpoint)
+        return changed
 
     def new_entities(self, checkpoint: Checkpoint) -> list[tuple[int, str]]:
         """Return primary key and uuid of what was stored since a checkpoint, of the latest at most 100 per table."""
@@ -100,17 +123,19 @@ class Contents:
             return []
         return self.database.new_entities(checkpoint.database, 100)
 
-    def clear(self) -> None:
+    def clear(self) -> Changes:
         """Return to the first state, as a change that restoring a later checkpoint undoes.
+
+        :returns: what was deleted from the database.
 
         :raises sqlite3.OperationalError: if another thread keeps a transaction open.
         """
         if len(self._checkpoints) == 1:
-            self.restore(self._checkpoints[0])
-            return
-        self.database.clear()
+            return self.restore(self._checkpoints[0])
+        changes = self.database.clear()
         self.repository.clear()
         self.default_user_is_untouched = True
+        return changes
 
     def hold(self, profile: Profile) -> None:
         """Live for as long as the profile object does."""
@@ -126,7 +151,7 @@ class Contents:
         for registry in (self._of_profile, self._held):
             for key, contents in list(registry.items()):
                 if contents is self:
-                    del registry[key]  # type: ignore[attr-defined]
+                    del registry[key]
         self._finalizer()
 
 

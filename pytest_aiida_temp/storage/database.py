@@ -14,7 +14,7 @@ import sqlite3
 import threading
 import weakref
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import uuid4
 
 import sqlalchemy
@@ -23,28 +23,22 @@ from aiida.storage.sqlite_zip.utils import create_sqla_engine
 from sqlalchemy.pool import QueuePool
 
 from .session import StorageSession
-from .undo import Changes, UndoLog
+from .undo import BUSY_TIMEOUT, Changes, UndoLog
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import Connection, Engine
 
 MINIMUM_SQLITE_VERSION = (3, 36, 0)
-BUSY_TIMEOUT = 20.0
-"""Seconds to wait for another thread's transaction."""
+Result = TypeVar('Result')
 
 _READS = ('SELECT', 'PRAGMA', 'EXPLAI', 'ROLLBA', 'RELEAS')
 
 
-def _begin_before_write(connection: Connection, cursor: Any, statement: str, _: Any, context: Any, __: bool) -> None:
-    """Begin a transaction ahead of a statement that writes, savepoints included; the driver itself never does."""
-    if cursor.connection.in_transaction:
-        return
+def _writes(statement: str, context: Any) -> bool:
     keyword = statement.lstrip()[:6].upper()
-    if keyword in _READS:
-        return
-    if keyword[:4] == 'WITH' and not (context and (context.isinsert or context.isupdate or context.isdelete)):
-        return
-    cursor.execute('BEGIN IMMEDIATE')
+    if keyword[:4] == 'WITH':
+        return bool(context and (context.isinsert or context.isupdate or context.isdelete))
+    return keyword not in _READS
 
 
 def _prepare(connection: sqlite3.Connection, _: Any) -> None:
@@ -71,6 +65,7 @@ class Database:
         self.engine = self._create_engine(uri, echo)
         self._create_schema(version)
         self._undo = UndoLog(self._keeper)
+        sqlalchemy.event.listen(self.engine, 'before_cursor_execute', self._begin_before_write)
         self._local = threading.local()
         self._sessions: weakref.WeakSet[StorageSession] = weakref.WeakSet()
         self._mappers = {model.__tablename__: sqlalchemy.inspect(model) for model in _models()}
@@ -78,7 +73,7 @@ class Database:
 
     @staticmethod
     def _create_engine(uri: str, echo: bool) -> Engine:
-        engine = create_sqla_engine(
+        engine: Engine = create_sqla_engine(
             f'{uri}&uri=true',
             echo=echo,
             poolclass=QueuePool,
@@ -91,8 +86,13 @@ class Database:
             },
         )
         sqlalchemy.event.listen(engine, 'connect', _prepare)
-        sqlalchemy.event.listen(engine, 'before_cursor_execute', _begin_before_write)
         return engine
+
+    def _begin_before_write(self, _: Connection, cursor: Any, statement: str, *arguments: Any) -> None:
+        """Begin a transaction ahead of a statement that writes, savepoints included; the driver itself never does."""
+        if not cursor.connection.in_transaction and _writes(statement, arguments[1]):
+            cursor.execute('BEGIN IMMEDIATE')
+            self._undo.activate(cursor.connection)
 
     def _create_schema(self, version: str) -> None:
         models.SqliteBase.metadata.create_all(self.engine)
@@ -159,8 +159,8 @@ class Database:
                     found += self._keeper.execute(statement, (marks[name], limit)).fetchall()
         return found
 
-    def restore(self, level: int, *, keep: bool = True) -> bool:
-        """Return to a checkpoint and return whether anything had changed.
+    def restore(self, level: int, *, keep: bool = True) -> Changes:
+        """Return to a checkpoint and return what was undone.
 
         :param keep: the checkpoint itself remains.
         :raises KeyError: if the checkpoint is gone.
@@ -169,30 +169,43 @@ class Database:
         """
         own = self.session()
         own.abandon()
-        if keep and self._undo.is_at(level):
-            return False
         return self._undo_through(own, lambda raw: self._undo.restore(level, keep=keep, through=raw))
 
-    def clear(self) -> None:
+    def insert(self, before: int) -> int:
+        """Take a checkpoint of the same state as a given one, ahead of it, and return its level."""
+        return self._undo.insert(before)
+
+    def hand_over(self, level: int, into: int) -> bool:
+        """End the latest checkpoint, giving the changes since to an earlier one, past those in between.
+
+        :returns: whether rows that were older were changed or deleted.
+        """
+        own = self.session()
+        own.commit()
+        return self._try_to(lambda raw: self._undo.hand_over(level, into, through=raw), own)
+
+    def clear(self) -> Changes:
         """Delete all but the rows of the first checkpoint, as a change that a restore undoes.
 
         :raises sqlite3.OperationalError: as :meth:`restore` does.
         """
         own = self.session()
         own.abandon()
-        self._undo_through(own, lambda raw: self._undo.clear(through=raw))
+        return self._undo_through(own, lambda raw: self._undo.clear(through=raw))
 
-    def _undo_through(self, own: StorageSession, undo: Callable[[sqlite3.Connection | None], Changes]) -> bool:
+    def _undo_through(self, own: StorageSession, undo: Callable[[sqlite3.Connection | None], Changes]) -> Changes:
         changes = self._try_to(undo, own)
+        if not changes:
+            return changes
         own.forget(changes, self._mappers)
         with self._lock:
             others = [session for session in self._sessions if session is not own]
         for session in others:
             session.missed.append(changes)
-        return bool(changes)
+        return changes
 
     @staticmethod
-    def _try_to(undo: Callable[[sqlite3.Connection | None], Changes], own: StorageSession) -> Changes:
+    def _try_to(undo: Callable[[sqlite3.Connection | None], Result], own: StorageSession) -> Result:
         try:
             return undo(None)
         except sqlite3.OperationalError as exception:

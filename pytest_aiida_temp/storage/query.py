@@ -20,13 +20,13 @@ class TempQueryBuilder(SqliteQueryBuilder):
 
     _backend: SqliteTempBackend
 
-    def iterall(self, data: Any, batch_size: int | None) -> Iterable[list[Any]]:
+    def iterall(self, data: Any, batch_size: int | None) -> Iterable[list[Any]]:  # noqa: ARG002
         """Return an iterator over all rows as lists; ``batch_size`` has no effect."""
         with self._backend.get_session().reading():
             rows = list(super().iterall(data, None))
         yield from rows
 
-    def iterdict(self, data: Any, batch_size: int | None) -> Iterable[dict[str, dict[str, Any]]]:
+    def iterdict(self, data: Any, batch_size: int | None) -> Iterable[dict[str, dict[str, Any]]]:  # noqa: ARG002
         """Return an iterator over all rows as dictionaries; ``batch_size`` has no effect."""
         with self._backend.get_session().reading():
             rows = list(super().iterdict(data, None))

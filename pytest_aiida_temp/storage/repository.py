@@ -234,6 +234,27 @@ class SandboxShaRepositoryBackend(SandboxRepositoryBackend):
         if keep:
             self._journals.append(_Journal(level))
 
+    def insert(self, before: int) -> int:
+        """Take a checkpoint of the same state as a given one, ahead of it, and return its level."""
+        self._levels += 1
+        self._journals.insert(self._position(before), _Journal(self._levels))
+        return self._levels
+
+    def hand_over(self, level: int, into: int) -> None:
+        """End the latest checkpoint, giving what was added since to an earlier one, past those in between."""
+        journal = self._journals[-1]
+        if journal.level != level:
+            raise ValueError(f'not the latest checkpoint: {level}')
+        target = self._journals[self._position(into)]
+        for key in journal.removed:
+            os.replace(self._kept(key, level), self._kept(key, into))
+        self._journals.pop()
+        target.added |= journal.added
+        target.removed |= journal.removed
+
+    def _position(self, level: int) -> int:
+        return [journal.level for journal in self._journals].index(level)
+
     def clear(self) -> None:
         """Delete all objects, as a change that a restore undoes."""
         self.delete_objects(list(self.list_objects()))

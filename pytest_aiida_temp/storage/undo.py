@@ -14,9 +14,13 @@ state that was consistent the order of the rows does not matter, and no ``ON DEL
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+
+BUSY_TIMEOUT = 20.0
+"""Seconds to wait for another thread's transaction."""
 
 PREFIX = 'aiida_temp_'
 """Begins the name of every table and trigger of the log itself."""
@@ -97,12 +101,32 @@ class UndoTable:
             of_level = f'FROM {self.images} WHERE level = ?'
             connection.execute(f'DELETE FROM {self.source} WHERE {self.row} IN (SELECT row {of_level})', (level,))
             connection.execute(
-                f'INSERT INTO {self.source} ({self.row}, {self.names}) SELECT row, {self.names} {of_level} '
-                'AND existed',
+                f'INSERT INTO {self.source} ({self.row}, {self.names}) SELECT row, {self.names} {of_level} AND existed',
                 (level,),
             )
             connection.execute(f'DELETE {of_level}', (level,))
         return TableChanges(above, highest, tuple(row for (row,) in found))
+
+    def disown(self, connection: sqlite3.Connection, level: int, above: int, highest: int) -> None:
+        """Note the rows after ``above`` as new at a checkpoint whose mark is about to be raised to ``highest``."""
+        connection.execute(
+            f'INSERT INTO {self.images} SELECT ?, {self.row}, 0{", NULL" * len(self.columns)} FROM {self.source} s '
+            f'WHERE {self.row} > ? AND {self.row} <= ? AND NOT EXISTS '
+            f'(SELECT 1 FROM {self.images} i WHERE i.level = ? AND i.row = s.{self.row})',
+            (level, above, highest, level),
+        )
+
+    def move(self, connection: sqlite3.Connection, level: int, into: int, mark: int) -> bool:
+        """Give what is kept at one checkpoint to an earlier one with that mark, and return whether there was any."""
+        found = connection.execute(
+            f'SELECT 1 FROM {self.images} WHERE level = ? AND existed LIMIT 1', (level,)
+        ).fetchone()
+        connection.execute(
+            f'UPDATE OR IGNORE {self.images} SET level = ? WHERE level = ? AND existed AND row <= ?',
+            (into, level, mark),
+        )
+        connection.execute(f'DELETE FROM {self.images} WHERE level = ?', (level,))
+        return found is not None
 
     def refill(self, connection: sqlite3.Connection, rows: list[tuple[object, ...]]) -> None:
         """Replace all rows."""
@@ -111,7 +135,7 @@ class UndoTable:
         connection.executemany(f'INSERT INTO {self.source} ({self.row}, {self.names}) VALUES ({values})', rows)
 
 
-@dataclass
+@dataclass(frozen=True)
 class _Checkpoint:
     """A checkpoint: under which level images are kept, and the mark of each table."""
 
@@ -132,25 +156,37 @@ class UndoLog:
         self.tables = [UndoTable(connection, name) for (name,) in names if not name.startswith('sqlite_')]
         self._state = quoted(f'{PREFIX}state')
         marks = ', '.join(f'{table.source} INTEGER' for table in self.tables)
-        connection.execute(f'CREATE TABLE {self._state} (level INTEGER, {marks})')
-        connection.execute(f'INSERT INTO {self._state} VALUES (0{", -1" * len(self.tables)})')
+        connection.execute(f'CREATE TABLE {self._state} (revision INTEGER, level INTEGER, {marks})')
+        connection.execute(f'INSERT INTO {self._state} VALUES (0, 0{", -1" * len(self.tables)})')
         for table in self.tables:
             table.create(connection)
         highest = ', '.join(f'(SELECT max({table.row}) FROM {table.source})' for table in self.tables)
         changed = ', '.join(f'EXISTS (SELECT 1 FROM {table.images})' for table in self.tables)
         self._select_highest = f'SELECT {highest}'
         self._select_changes = f'SELECT {highest}, {changed}'
-        self._update_state = f'UPDATE {self._state} SET level = ?, ' + ', '.join(
+        self._select_revision = f'SELECT revision FROM {self._state}'
+        self._update_state = f'UPDATE {self._state} SET revision = ?, level = ?, ' + ', '.join(
             f'{table.source} = ?' for table in self.tables
         )
         self._stack: list[_Checkpoint] = []
+        self._revision = 0
         self._next_level = 1
         self._seen = -1
+        self._known: tuple[int, ...] = ()
         self._seed: list[list[tuple[object, ...]]] = []
 
+    def activate(self, connection: sqlite3.Connection) -> None:
+        """Tell the triggers the latest checkpoint, as the first thing in a transaction that writes.
+
+        Only then, so that taking and leaving a checkpoint writes nothing where nothing else does.
+        """
+        if self._stack and connection.execute(self._select_revision).fetchone()[0] != self._revision:
+            latest = self._stack[-1]
+            connection.execute(self._update_state, (self._revision, latest.level, *latest.marks))
+
     def is_at(self, level: int) -> bool:
-        """Return whether ``level`` is the latest checkpoint and no other connection committed a change since."""
-        return self._stack[-1].level == level and self._data_version() == self._seen
+        """Return whether ``level`` is the latest checkpoint and nothing was committed since."""
+        return self._stack[-1].level == level and self._is_unchanged()
 
     def marks(self, level: int) -> dict[str, int]:
         """Return the highest row id of each table at a checkpoint, by name of the table."""
@@ -158,15 +194,17 @@ class UndoLog:
         return {table.name: mark for table, mark in zip(self.tables, marks, strict=True)}
 
     def checkpoint(self) -> int:
-        """Take a checkpoint and return its level."""
+        """Take a checkpoint and return its level.
+
+        :raises sqlite3.OperationalError: if another connection is writing for too long.
+        """
         level = self._next_level
-        with self._writing(self._connection):
-            marks = self._highest(self._connection)
-            stack = [*self._stack, _Checkpoint(level, marks)]
-            self._activate(self._connection, stack)
-            seen = self._data_version()
-        self._next_level, self._stack, self._seen = level + 1, stack, seen
-        if len(stack) == 1:
+        with self._transaction(self._connection):
+            if not self._is_unchanged():
+                self._known, self._seen = self._highest(self._connection), self._data_version()
+        self._next_level = level + 1
+        self._set_stack([*self._stack, _Checkpoint(level, self._known)])
+        if len(self._stack) == 1:
             self._seed = [
                 self._connection.execute(f'SELECT {table.row}, {table.names} FROM {table.source}').fetchall()
                 for table in self.tables
@@ -185,27 +223,65 @@ class UndoLog:
         position = self._position(level)
         connection = through or self._connection
         changes: Changes = {}
-        stack = self._stack[: position + 1 if keep else position]
-        with self._writing(connection):
-            for checkpoint in reversed(self._stack[position:]):
-                self._undo(connection, checkpoint, changes)
-            self._activate(connection, stack)
+        with self._transaction(connection):
+            if through or position < len(self._stack) - 1 or not self._is_unchanged():
+                for checkpoint in reversed(self._stack[position:]):
+                    self._undo(connection, checkpoint, changes)
             # What this connection itself writes does not count; of another one's it is not known.
             seen = -1 if through else self._data_version()
-        self._stack, self._seen = stack, seen
+        self._known, self._seen = self._stack[position].marks, seen
+        if not keep or position < len(self._stack) - 1:
+            self._set_stack(self._stack[: position + 1 if keep else position])
         return changes
+
+    def insert(self, before: int) -> int:
+        """Take a checkpoint of the same state as a given one, ahead of it, and return its level."""
+        position = self._position(before)
+        level = self._next_level
+        self._next_level += 1
+        inserted = _Checkpoint(level, self._stack[position].marks)
+        self._set_stack([*self._stack[:position], inserted, *self._stack[position:]])
+        return level
+
+    def hand_over(self, level: int, into: int, through: sqlite3.Connection | None = None) -> bool:
+        """End the latest checkpoint, giving the changes since to an earlier one, past those in between.
+
+        What was inserted stays when a checkpoint in between is restored, and goes with ``into``.
+
+        :returns: whether rows that were older were changed or deleted, which cannot be kept apart from what happened
+            to them at the checkpoints in between.
+        """
+        connection = through or self._connection
+        first, last = self._position(into), self._position(level)
+        changed = False
+        with self._transaction(connection):
+            highest = self._highest(connection)
+            for index, table in enumerate(self.tables):
+                for lower, upper in zip(self._stack[first + 1 : last], self._stack[first + 2 : last + 1], strict=True):
+                    if upper.marks[index] > lower.marks[index]:
+                        table.disown(connection, lower.level, lower.marks[index], upper.marks[index])
+                changed |= table.move(connection, level, into, self._stack[first].marks[index])
+        self._seen = -1
+        raised = [_Checkpoint(between.level, highest) for between in self._stack[first + 1 : last]]
+        self._set_stack([*self._stack[: first + 1], *raised])
+        return changed
 
     def clear(self, through: sqlite3.Connection | None = None) -> Changes:
         """Bring the rows of the first checkpoint back and delete all others, as a change that can be undone."""
         connection = through or self._connection
         changes: Changes = {}
-        with self._writing(connection):
+        with self._transaction(connection):
+            self.activate(connection)
             highest = self._highest(connection)
             for table, above, found, seed in zip(self.tables, self._stack[0].marks, highest, self._seed, strict=True):
                 table.refill(connection, seed)
                 changes[table.name] = TableChanges(above, found, tuple(range(1, above + 1)))
         self._seen = -1
         return changes
+
+    def _set_stack(self, stack: list[_Checkpoint]) -> None:
+        self._stack = stack
+        self._revision += 1
 
     def _position(self, level: int) -> int:
         for position, checkpoint in enumerate(self._stack):
@@ -229,8 +305,8 @@ class UndoLog:
                 undone = TableChanges(above, max(highest, earlier.highest), undone.rows + earlier.rows)
             changes[table.name] = undone
 
-    def _activate(self, connection: sqlite3.Connection, stack: list[_Checkpoint]) -> None:
-        connection.execute(self._update_state, (stack[-1].level, *stack[-1].marks))
+    def _is_unchanged(self) -> bool:
+        return self._data_version() == self._seen
 
     def _data_version(self) -> int:
         version: int = self._connection.execute('PRAGMA data_version').fetchone()[0]
@@ -238,11 +314,22 @@ class UndoLog:
 
     @staticmethod
     @contextmanager
-    def _writing(connection: sqlite3.Connection) -> Iterator[None]:
-        connection.execute('BEGIN IMMEDIATE')
+    def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
+        """Keep all others from writing, waiting until they have committed what they are about."""
+        deadline = time.monotonic() + BUSY_TIMEOUT
+        while True:
+            try:
+                connection.execute('BEGIN IMMEDIATE')
+                break
+            except sqlite3.OperationalError as exception:
+                if 'locked' not in str(exception) or time.monotonic() > deadline:
+                    raise
+                time.sleep(0.001)
+        before = connection.total_changes
         try:
             yield
-            connection.execute('COMMIT')
+            # A commit has to wait for whoever reads, even if there is nothing to commit.
+            connection.execute('COMMIT' if connection.total_changes > before else 'ROLLBACK')
         except BaseException:
             connection.execute('ROLLBACK')
             raise
