@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 _settings: pytest.StashKey[Settings] = pytest.StashKey()
 _isolated = pytest.StashKey[bool]()
 
-_NAMES = {'enabled': 'aiida_temp', 'reset': 'aiida_temp_reset'}
-_FLAGS = {'enabled': '--aiida-temp', 'reset': '--aiida-temp-reset'}
+_NAMES = {'enabled': 'aiida_temp', 'reset': 'aiida_temp_reset', 'strict': 'aiida_temp_strict'}
+_FLAGS = {'enabled': '--aiida-temp', 'reset': '--aiida-temp-reset', 'strict': '--aiida-temp-strict'}
 
 
 def add_options(parser: pytest.Parser) -> None:
@@ -45,6 +45,23 @@ def add_options(parser: pytest.Parser) -> None:
         dest='aiida_temp_reset',
         help='Reset after each function (the default), class, module, package or session.',
     )
+    group.addoption(
+        '--aiida-temp-strict',
+        action='store_const',
+        const=True,
+        default=None,
+        dest='aiida_temp_strict',
+        help='Fail a test that leaves an open transaction, a thread with a session, another profile or AIIDA_* '
+        'variable behind.',
+    )
+    group.addoption(
+        '--no-aiida-temp-strict',
+        action='store_const',
+        const=False,
+        dest='aiida_temp_strict',
+        help='Do not, where the ini setting `aiida_temp_strict` says so.',
+    )
+    parser.addini('aiida_temp_strict', 'Like --aiida-temp-strict: true or false.')
     parser.addini('aiida_temp', 'Like --aiida-temp: true or false.')
     parser.addini('aiida_temp_reset', 'Like --aiida-temp-reset: function, class, module, package or session.')
 
@@ -74,6 +91,7 @@ class _Defaults:
 
     enabled = False
     reset = 'function'
+    strict = False
 
 
 def _given(config: pytest.Config) -> dict[str, Given]:
@@ -84,7 +102,7 @@ def _given(config: pytest.Config) -> dict[str, Given]:
         if flag is not None:
             found[field] = (flag, _FLAGS[field])
         elif ini:
-            found[field] = (_BOOLEANS.get(ini.lower(), ini) if field == 'enabled' else ini, f'ini setting `{name}`')
+            found[field] = (ini if field == 'reset' else _BOOLEANS.get(ini.lower(), ini), f'ini setting `{name}`')
     if not found:
         return {}
     from .options import Given
@@ -101,7 +119,8 @@ def start(config: pytest.Config) -> None:
     :raises pytest.UsageError: if an option is not allowed, a profile is loaded already or aiida-core is too old.
     """
     settings = read_settings(config)
-    if not settings.enabled or _isolated in config.stash:
+    only_prints = getattr(config.known_args_namespace, 'help', False) or config.known_args_namespace.version
+    if not settings.enabled or _isolated in config.stash or only_prints:
         return
     _refuse_profile(loaded_profile_name(), 'before pytest read its options')
     isolation = _make_isolation(config, settings)

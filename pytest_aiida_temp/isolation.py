@@ -7,16 +7,15 @@ is there for as long as the fixture lives, and everything narrower is undone.
 
 from __future__ import annotations
 
-import time
 import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from .frames import Frames, Resets
 from .loading import temp_profile
 from .tmpdir import make_folder
 
@@ -24,8 +23,9 @@ if TYPE_CHECKING:
     from _pytest.fixtures import FixtureDef
 
     from .history import History
+    from .leftovers import Leftovers
     from .options import MarkerArguments, Settings
-    from .profile import ProfileCheckpoint, TempProfile
+    from .profile import Checkpoint, TempProfile
 
 _isolation: pytest.StashKey[Isolation] = pytest.StashKey()
 marker_key: pytest.StashKey[MarkerArguments] = pytest.StashKey()
@@ -37,40 +37,18 @@ class IsolationWarning(pytest.PytestWarning):
     """Something cannot be isolated, or was left behind by a test."""
 
 
-@dataclass
-class Resets:
-    """How often storage was reset, and how long that took.
-
-    :param seconds: in all.
-    """
-
-    count: int = 0
-    seconds: float = 0.0
-
-
-@dataclass
-class _Frame:
-    """A checkpoint and the node whose teardown returns to it.
-
-    :param lingers: its test said ``reset=False``, so it stays until a test that resets begins.
-    """
-
-    node: pytest.Item | pytest.Collector
-    checkpoint: ProfileCheckpoint
-    lingers: bool = False
-
-
 class Isolation:
-    """The ephemeral profile of one pytest run and the checkpoints taken in it."""
+    """The ephemeral profile of one pytest run and how its tests are kept apart."""
 
     def __init__(self, config: pytest.Config, settings: Settings) -> None:
         self.settings = settings
         self.resets = Resets()
         self._config = config
         self._profile: TempProfile | None = None
+        self._frames: Frames | None = None
         self._history: History | None = None
-        self._frames: list[_Frame] = []
         self._item: pytest.Item | None = None
+        self._leftovers: Leftovers | None = None
         self._stack = ExitStack()
         self._test = ''
         self._other: Any = None
@@ -95,13 +73,18 @@ class Isolation:
             from .history import History
 
             self._history = History()
+            self._frames = Frames(self._profile, self._note)
+            self._frames.resets = self.resets
         return self._profile.load()
 
     def close(self) -> None:
         """Give back what was there before the profile was made."""
-        self._frames.clear()
-        self._profile = None
+        self._frames = self._profile = None
         self._stack.close()
+
+    def _note(self, checkpoint: Checkpoint) -> None:
+        if self._profile and self._history and self._profile.storage.has(checkpoint.storage):
+            self._history.note(self._test, self._profile.storage.new_entities(checkpoint.storage))
 
     # One test
 
@@ -115,7 +98,7 @@ class Isolation:
     def profile_for(self, item: pytest.Item) -> TempProfile:
         """Return the profile to a test, also to one that asks for it while it runs."""
         self.begin(item)
-        self._ensure_frame(item, 'function')
+        self.set_up(item)
         assert self._profile is not None
         return self._profile
 
@@ -126,9 +109,12 @@ class Isolation:
         self._remember_other_profile()
         self._item = item
         self._test = item.nodeid
-        self.start()
+        profile = self.start()
+        assert self._frames is not None
         if self._scope(item) is not None:
-            self._leave_lingering()
+            self._frames.leave_lingering()
+            if not self._frames:
+                profile.reset()  # what was stored outside of any test
 
     @contextmanager
     def fixture(self, fixturedef: FixtureDef[Any], node: Any) -> Iterator[None]:
@@ -138,62 +124,41 @@ class Isolation:
 
         :param node: the node at whose teardown the fixture ends.
         """
-        if self._item is None:
+        if self._item is None or self._frames is None:
             yield
             return
-        scope = fixturedef.scope
-        node = self._frame_node(node, scope)
-        late = self._narrower_than(node)
-        if late is None:
-            self._ensure_frame(node, scope)
+        self._watch(self._item)
+        node = self._frame_node(node, fixturedef.scope)
+        if self._frames.is_late(node):
+            with self._frames.late(node) as outcome:
+                yield
+            if any(outcome):
+                _warn_of(fixturedef)
+        elif fixturedef.scope != 'function' and fixturedef.params is not None and node is not self._item:
+            with self._frames.instance(fixturedef, node):
+                yield
+        else:
+            self._ensure(node)
             yield
-            return
-        profile = self.start()
-        into = self._insert_frame(node, late)
-        checkpoint = profile.checkpoint()
-        try:
-            yield
-        finally:
-            between = self._frames[into + 1 :]
-            checkpoints, changed = profile.hand_over(
-                checkpoint, self._frames[into].checkpoint, [frame.checkpoint for frame in between]
-            )
-            for frame, replaced in zip(between, checkpoints, strict=True):
-                frame.checkpoint = replaced
-        if changed:
-            _warn_of(fixturedef)
 
     def set_up(self, item: pytest.Item) -> None:
         """Take the checkpoint of a test all of whose fixtures have run."""
         if self._item is item:
-            self._ensure_frame(item, 'function')
+            self._watch(item)
+            self._ensure(self._frame_node(item, 'function'))
 
     def end(self, item: pytest.Item) -> None:
         """Finish with a test, after everything of it was torn down."""
         if self._item is not item:
             return
-        self._item = None
+        self._item = self._leftovers = None
         if self._other is not None:
             self._give_back_other_profile()
-
-    # Frames
 
     def _scope(self, item: pytest.Item) -> str | None:
         if marker_key in item.stash:
             return item.stash[marker_key].scope(self.settings.reset)
         return self.settings.reset
-
-    def _ensure_frame(self, node: Any, scope: str) -> None:
-        node = self._frame_node(node, scope)
-        lingers = node is self._item and self._scope(self._item) is None
-        if lingers and self._frames and self._frames[-1].lingers:
-            return
-        if any(frame.node is node for frame in self._frames):
-            return
-        assert self._profile is not None
-        self._frames.append(_Frame(node, self._profile.checkpoint(), lingers))
-        if not lingers:
-            node.addfinalizer(lambda: self._leave(node))
 
     def _frame_node(self, node: Any, scope: str) -> Any:
         """Return the node whose checkpoint covers what a scope does, which the current test may want wider."""
@@ -203,49 +168,35 @@ class Isolation:
             return scope_node(self._item, narrowest)
         return node
 
-    def _narrower_than(self, node: Any) -> int | None:
-        """Return the position of the first frame of a node inside the given one, ``None`` if there is none."""
-        return next(
-            (n for n, frame in enumerate(self._frames) if frame.node is not node and node in frame.node.listchain()),
-            None,
-        )
+    def _ensure(self, node: Any) -> None:
+        assert self._frames is not None
+        assert self._item is not None
+        if node is self._item and self._scope(self._item) is None:
+            self._frames.ensure_lingering(node)
+        else:
+            self._frames.ensure(node, leave_by_itself=node is not self._item)  # a test is left by `_inspect`
 
-    def _insert_frame(self, node: Any, position: int) -> int:
-        """Return the position of a node's frame, made with the state at the given position if there is none."""
-        found = next((n for n, frame in enumerate(self._frames) if frame.node is node), None)
-        if found is not None:
-            return found
-        assert self._profile is not None
-        checkpoint = self._profile.insert_checkpoint(self._frames[position].checkpoint)
-        self._frames.insert(position, _Frame(node, checkpoint))
-        node.addfinalizer(lambda: self._leave(node))
-        return position
+    # What a test leaves behind
 
-    def _leave(self, node: Any) -> None:
-        """Return to the checkpoint of a node that was torn down."""
-        position = next((n for n, frame in enumerate(self._frames) if frame.node is node), None)
-        if position is not None:
-            self._return_to(position)
+    def _watch(self, item: pytest.Item) -> None:
+        """See to it that leftovers are looked for when all that the test itself set up is torn down."""
+        if self._leftovers is None:
+            from .leftovers import Leftovers
 
-    def _leave_lingering(self) -> None:
-        """Undo what tests left that do not reset, and what was stored outside of any test."""
-        position = next((n for n, frame in enumerate(self._frames) if frame.lingers), None)
-        if position is not None:
-            self._return_to(position)
-        elif not self._frames:
             assert self._profile is not None
-            self._profile.reset()
+            self._leftovers = Leftovers(self._profile)
+            item.addfinalizer(lambda: self._inspect(item))
 
-    def _return_to(self, position: int) -> None:
-        assert self._profile is not None
-        assert self._history is not None
-        frame = self._frames[position]
-        del self._frames[position:]
-        began = time.perf_counter()
-        self._history.note(self._test, self._profile.storage.new_entities(frame.checkpoint.storage))
-        self._profile.restore(frame.checkpoint, keep=False)
-        self.resets.count += 1
-        self.resets.seconds += time.perf_counter() - began
+    def _inspect(self, item: pytest.Item) -> None:
+        if self._leftovers is None or self._frames is None:
+            return
+        found = self._leftovers.find()
+        self._frames.leave(item)
+        if found and self.settings.strict:
+            pytest.fail('\n'.join([f'{item.nodeid} left behind:', *found]), pytrace=False)
+        path, line, _ = item.location
+        for what in self._leftovers.serious:
+            warnings.warn_explicit(f'{item.nodeid} left behind {what}', IsolationWarning, path, (line or 0) + 1)
 
     # Another profile that was loaded already
 

@@ -34,12 +34,14 @@ class Settings(BaseModel):
 
     :param enabled: every test runs on the ephemeral profile.
     :param reset: the scope after which storage is reset, where a marker does not say.
+    :param strict: a test fails that leaves behind what a reset cannot undo or should not have to.
     """
 
     model_config = ConfigDict(frozen=True, extra='forbid')
 
     enabled: StrictBool = False
     reset: Scope = 'function'
+    strict: StrictBool = False
 
 
 class MarkerArguments(BaseModel):
@@ -70,7 +72,7 @@ def read_settings(given: Mapping[str, Given]) -> Settings:
     except ValidationError as exception:
         name = str(exception.errors()[0]['loc'][0])
         option = given[name]
-        allowed = 'true or false' if name == 'enabled' else f'one of {", ".join(SCOPES)}'
+        allowed = 'true or false' if name != 'reset' else f'one of {", ".join(SCOPES)}'
         raise InvalidOptionError(f'{option.origin}: {option.value!r} is not allowed; it must be {allowed}.') from None
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,7 +19,7 @@ from .storage.backend import ENTRY_POINT
 if TYPE_CHECKING:
     from .environment import ActiveConfiguration
     from .storage import SqliteTempBackend
-    from .storage.contents import Checkpoint
+    from .storage.contents import StorageCheckpoint
 
 DEFAULT_USER_EMAIL = 'test@localhost'
 
@@ -44,10 +46,10 @@ class _Process:
 
 
 @dataclass(frozen=True)
-class ProfileCheckpoint:
+class Checkpoint:
     """A state of a profile that can be returned to."""
 
-    storage: Checkpoint
+    storage: StorageCheckpoint
     process: _Process
 
 
@@ -142,29 +144,49 @@ class TempProfile(Profile):
         """Do what :meth:`reset` does; it is the name that aiida-core's own fixtures have for it."""
         self.reset()
 
-    def checkpoint(self) -> ProfileCheckpoint:
+    def checkpoint(self) -> Checkpoint:
         """Take a checkpoint, a state that can be returned to."""
-        return ProfileCheckpoint(self.storage.checkpoint(), self._read_process())
+        return Checkpoint(self.storage.checkpoint(), self._read_process())
 
-    def restore(self, checkpoint: ProfileCheckpoint, *, keep: bool = True) -> bool:
+    def restore(self, checkpoint: Checkpoint, *, keep: bool = True) -> None:
         """Return to a checkpoint; those taken after it are gone, and so is what is not committed.
 
         :param keep: the checkpoint itself remains, to be returned to again.
-        :returns: whether a transaction was still open.
-        :raises ValueError: if the checkpoint is gone.
+        :raises ~pytest_aiida_temp.storage.contents.CheckpointGoneError: if the checkpoint is gone.
         :raises ~aiida.common.exceptions.InvalidOperation: if another thread keeps a transaction open.
         """
-        was_open = self.storage.restore(checkpoint.storage, keep=keep)
+        self.storage.restore(checkpoint.storage, keep=keep)
         self._restore_process(checkpoint.process)
-        return was_open
 
-    def insert_checkpoint(self, before: ProfileCheckpoint) -> ProfileCheckpoint:
+    @contextmanager
+    def rollback(self) -> Iterator[Checkpoint]:
+        """Undo all that is done in the block, whether it ends well or with an exception.
+
+        :returns: the checkpoint that is returned to at the end.
+        """
+        checkpoint = self.checkpoint()
+        try:
+            yield checkpoint
+        finally:
+            self.restore(checkpoint, keep=False)
+
+    def restore_if_there(self, checkpoint: Checkpoint) -> None:
+        """Return to a checkpoint and end it, or to the latest one if a test returned to one before it."""
+        if self.storage.has(checkpoint.storage):
+            self.restore(checkpoint, keep=False)
+        else:
+            self.storage.restore(self.storage.latest_checkpoint)
+            self._restore_process(checkpoint.process)
+
+    def excise(self, checkpoint: Checkpoint) -> None:
+        """Undo in the storage what happened between a checkpoint and the next one; keep what came after that."""
+        self.storage.excise(checkpoint.storage)
+
+    def insert_checkpoint(self, before: Checkpoint) -> Checkpoint:
         """Take a checkpoint of the same state as a given one, ahead of it."""
-        return ProfileCheckpoint(self.storage.insert_checkpoint(before.storage), before.process)
+        return Checkpoint(self.storage.insert_checkpoint(before.storage), before.process)
 
-    def hand_over(
-        self, late: ProfileCheckpoint, into: ProfileCheckpoint, between: list[ProfileCheckpoint]
-    ) -> tuple[list[ProfileCheckpoint], bool]:
+    def hand_over(self, late: Checkpoint, into: Checkpoint, between: list[Checkpoint]) -> tuple[list[Checkpoint], bool]:
         """End the latest checkpoint, giving the changes since to an earlier one, past those in between.
 
         :returns: what takes the place of ``between``, and whether anything older was changed or deleted in the

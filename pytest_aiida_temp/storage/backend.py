@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
+import threading
 import weakref
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime, timezone
@@ -22,7 +23,7 @@ from aiida.storage.sqlite_zip.migrator import get_schema_version_head
 from pydantic import BaseModel, Field
 
 from . import bulk
-from .contents import Checkpoint, Contents, make_folder
+from .contents import Contents, StorageCheckpoint, make_folder
 from .entities import EntityCollections
 from .query import TempQueryBuilder
 
@@ -268,34 +269,52 @@ class SqliteTempBackend(EntityCollections, StorageBackend):
             )
         self._reset('cleared', self._live.clear)
 
-    def checkpoint(self) -> Checkpoint:
+    def checkpoint(self) -> StorageCheckpoint:
         """Take a checkpoint, a state that can be returned to."""
         return self._live.checkpoint()
 
-    def restore(self, checkpoint: Checkpoint, *, keep: bool = True) -> bool:
+    def abandon(self) -> None:
+        """Undo what the calling thread has not committed, open transactions included."""
+        self.get_session().abandon()
+
+    def has(self, checkpoint: StorageCheckpoint) -> bool:
+        """Return whether a checkpoint can be returned to."""
+        return self._live.has(checkpoint)
+
+    @property
+    def latest_checkpoint(self) -> StorageCheckpoint:
+        """The checkpoint that was taken last, of those that can be returned to."""
+        return self._live.latest
+
+    def restore(self, checkpoint: StorageCheckpoint, *, keep: bool = True) -> None:
         """Return to a checkpoint; those taken after it are gone, and so is what is not committed.
 
         :param keep: the checkpoint itself remains.
-        :returns: whether a transaction was still open.
-        :raises ValueError: if the checkpoint is gone.
+        :raises CheckpointGoneError: if the checkpoint is gone.
         :raises ~aiida.common.exceptions.InvalidOperation: if another thread keeps a transaction open.
         """
-        was_open = self.get_session().in_block
         self._reset('reset', lambda: self._live.restore(checkpoint, keep=keep))
-        return was_open
 
-    def insert_checkpoint(self, before: Checkpoint) -> Checkpoint:
+    def insert_checkpoint(self, before: StorageCheckpoint) -> StorageCheckpoint:
         """Take a checkpoint of the same state as a given one, ahead of it."""
         return self._live.insert(before)
 
-    def hand_over(self, checkpoint: Checkpoint, into: Checkpoint) -> bool:
+    def hand_over(self, checkpoint: StorageCheckpoint, into: StorageCheckpoint) -> bool:
         """End the latest checkpoint, giving the changes since to an earlier one, past those in between.
 
         :returns: whether anything older was changed or deleted, which cannot be kept apart.
         """
         return self._live.hand_over(checkpoint, into)
 
-    def new_entities(self, checkpoint: Checkpoint) -> list[tuple[int, str]]:
+    def excise(self, checkpoint: StorageCheckpoint) -> None:
+        """Undo in the database what happened between a checkpoint and the next one; keep what came after that."""
+        self._reset('reset', lambda: self._live.excise(checkpoint))
+
+    def threads(self) -> list[threading.Thread]:
+        """Return the other threads that have a session and still run."""
+        return self._live.database.threads()
+
+    def new_entities(self, checkpoint: StorageCheckpoint) -> list[tuple[int, str]]:
         """Return primary key and uuid of what was stored since a checkpoint, of the latest at most 100 per table."""
         return self._live.new_entities(checkpoint)
 

@@ -27,8 +27,12 @@ def make_folder() -> str:
     return mkdtemp(prefix=FOLDER_PREFIX)
 
 
+class CheckpointGoneError(ValueError):
+    """A checkpoint that cannot be returned to any more."""
+
+
 @dataclass(frozen=True)
-class Checkpoint:
+class StorageCheckpoint:
     """A state of database and repository that can be returned to."""
 
     database: int
@@ -60,7 +64,7 @@ class Contents:
         self.repository.initialise()
         self.database = Database(version, echo=bool(config.get('debug')))
         self.database.add_default_user(profile.default_user_email)
-        self._checkpoints: list[Checkpoint] = []
+        self._checkpoints: list[StorageCheckpoint] = []
         self.checkpoint()
         self.backends: weakref.WeakSet[SqliteTempBackend] = weakref.WeakSet()
         """The backends that are open."""
@@ -74,21 +78,35 @@ class Contents:
         """Return the live contents of a profile."""
         return cls._of_profile.get(profile.uuid)
 
-    def checkpoint(self) -> Checkpoint:
+    def checkpoint(self) -> StorageCheckpoint:
         """Take a checkpoint."""
-        checkpoint = Checkpoint(
+        checkpoint = StorageCheckpoint(
             self.database.checkpoint(), self.repository.checkpoint(), self.default_user_is_untouched
         )
         self._checkpoints.append(checkpoint)
         return checkpoint
 
-    def restore(self, checkpoint: Checkpoint, *, keep: bool = True) -> Changes:
+    @property
+    def latest(self) -> StorageCheckpoint:
+        """The checkpoint that was taken last, of those that can be returned to."""
+        return self._checkpoints[-1]
+
+    def has(self, checkpoint: StorageCheckpoint) -> bool:
+        """Return whether a checkpoint can be returned to."""
+        return checkpoint in self._checkpoints
+
+    def restore(self, checkpoint: StorageCheckpoint, *, keep: bool = True) -> Changes:
         """Return to a checkpoint, those taken after it being gone, and return what was undone in the database.
 
         :param keep: the checkpoint itself remains.
-        :raises ValueError: if it is gone.
+        :raises CheckpointGoneError: if it is gone.
         :raises sqlite3.OperationalError: if another thread keeps a transaction open.
         """
+        if checkpoint not in self._checkpoints:
+            raise CheckpointGoneError(
+                'this checkpoint is gone: the storage was returned to an earlier one, or was closed and made anew. '
+                'Take a new one.'
+            )
         position = self._checkpoints.index(checkpoint)
         changes = self.database.restore(checkpoint.database, keep=keep)
         self.repository.restore(checkpoint.repository, keep=keep)
@@ -96,10 +114,10 @@ class Contents:
         del self._checkpoints[position + keep :]
         return changes
 
-    def insert(self, before: Checkpoint) -> Checkpoint:
+    def insert(self, before: StorageCheckpoint) -> StorageCheckpoint:
         """Take a checkpoint of the same state as a given one, ahead of it."""
         position = self._checkpoints.index(before)
-        checkpoint = Checkpoint(
+        checkpoint = StorageCheckpoint(
             self.database.insert(before.database),
             self.repository.insert(before.repository),
             before.default_user_is_untouched,
@@ -107,7 +125,7 @@ class Contents:
         self._checkpoints.insert(position, checkpoint)
         return checkpoint
 
-    def hand_over(self, checkpoint: Checkpoint, into: Checkpoint) -> bool:
+    def hand_over(self, checkpoint: StorageCheckpoint, into: StorageCheckpoint) -> bool:
         """End the latest checkpoint, giving the changes since to an earlier one, past those in between.
 
         :returns: whether anything older was changed or deleted, which cannot be kept apart.
@@ -117,10 +135,15 @@ class Contents:
         self._checkpoints.remove(checkpoint)
         return changed
 
-    def new_entities(self, checkpoint: Checkpoint) -> list[tuple[int, str]]:
+    def excise(self, checkpoint: StorageCheckpoint) -> Changes:
+        """Undo in the database what happened between a checkpoint and the next one; keep what came after that."""
+        changes = self.database.excise(checkpoint.database)
+        self.repository.excise(checkpoint.repository)
+        self._checkpoints.remove(checkpoint)
+        return changes
+
+    def new_entities(self, checkpoint: StorageCheckpoint) -> list[tuple[int, str]]:
         """Return primary key and uuid of what was stored since a checkpoint, of the latest at most 100 per table."""
-        if self.database.is_at(checkpoint.database):
-            return []
         return self.database.new_entities(checkpoint.database, 100)
 
     def clear(self) -> Changes:

@@ -8,7 +8,6 @@ of a mere ``SELECT`` would hold a lock that keeps all other threads from writing
 
 from __future__ import annotations
 
-import contextlib
 import gc
 import sqlite3
 import threading
@@ -128,36 +127,31 @@ class Database:
             session = self._local.session = StorageSession(self.engine.connect())
             with self._lock:
                 self._sessions.add(session)
-        if session.missed:
-            self._catch_up(session)
+        if session.is_behind:
+            session.catch_up(self._mappers)
         return session
-
-    def _catch_up(self, session: StorageSession) -> None:
-        """Bring a session up to date with what other threads restored since it was last used."""
-        missed, session.missed = session.missed, []
-        session.abandon()
-        for changes in missed:
-            session.forget(changes, self._mappers)
 
     def checkpoint(self) -> int:
         """Commit what the calling thread has pending, take a checkpoint and return its level."""
         self.session().commit()
         return self._undo.checkpoint()
 
-    def is_at(self, level: int) -> bool:
-        """Return whether nothing was committed since a checkpoint, and none was taken after it."""
-        return self._undo.is_at(level)
-
     def new_entities(self, level: int, limit: int) -> list[tuple[int, str]]:
-        """Return id and uuid of rows inserted since a checkpoint, of the latest at most ``limit`` per table."""
-        found: list[tuple[int, str]] = []
-        marks = self._undo.marks(level)
-        for name, table in models.SqliteBase.metadata.tables.items():
-            if 'uuid' in table.c:
-                statement = f'SELECT id, uuid FROM {name} WHERE id > ? ORDER BY id DESC LIMIT ?'
-                with contextlib.suppress(sqlite3.OperationalError):  # locked by a half-read result
-                    found += self._keeper.execute(statement, (marks[name], limit)).fetchall()
-        return found
+        """Return id and uuid of rows inserted since a checkpoint, of the latest at most ``limit`` per table.
+
+        Nothing is found while another thread writes.
+        """
+        try:
+            if self._undo.is_at(level):
+                return []
+            marks = self._undo.marks(level)
+            statement = 'SELECT id, uuid FROM {} WHERE id > ? ORDER BY id DESC LIMIT ?'
+            rows = (self._keeper.execute(statement.format(name), (marks[name], limit)) for name in _WITH_UUID)
+            return [row for found in rows for row in found.fetchall()]
+        except sqlite3.OperationalError as exception:
+            if 'locked' not in str(exception):
+                raise
+            return []
 
     def restore(self, level: int, *, keep: bool = True) -> Changes:
         """Return to a checkpoint and return what was undone.
@@ -184,6 +178,15 @@ class Database:
         own.commit()
         return self._try_to(lambda raw: self._undo.hand_over(level, into, through=raw), own)
 
+    def excise(self, level: int) -> Changes:
+        """Undo what happened between a checkpoint and the next one, and keep all that happened after that.
+
+        :raises sqlite3.OperationalError: as :meth:`restore` does.
+        """
+        own = self.session()
+        own.commit()
+        return self._undo_through(own, lambda raw: self._undo.excise(level, through=raw))
+
     def clear(self) -> Changes:
         """Delete all but the rows of the first checkpoint, as a change that a restore undoes.
 
@@ -201,7 +204,7 @@ class Database:
         with self._lock:
             others = [session for session in self._sessions if session is not own]
         for session in others:
-            session.missed.append(changes)
+            session.miss(changes)
         return changes
 
     @staticmethod
@@ -219,6 +222,13 @@ class Database:
         finally:
             own.raw.execute('PRAGMA foreign_keys = ON')
 
+    def threads(self) -> list[threading.Thread]:
+        """Return the other threads that have a session and still run."""
+        with self._lock:
+            threads = [session.thread for session in self._sessions]
+        current = threading.current_thread()
+        return [thread for thread in threads if thread is not current and thread.is_alive()]
+
     def suspend(self) -> None:
         """End what is uncommitted in the calling thread, as closing a storage does that may be opened again."""
         session = getattr(self._local, 'session', None)
@@ -234,6 +244,9 @@ class Database:
         self._local = threading.local()
         self.engine.dispose()
         self._keeper.close()
+
+
+_WITH_UUID = [name for name, table in models.SqliteBase.metadata.tables.items() if 'uuid' in table.c]
 
 
 def _models() -> list[Any]:

@@ -245,12 +245,24 @@ class SandboxShaRepositoryBackend(SandboxRepositoryBackend):
         journal = self._journals[-1]
         if journal.level != level:
             raise ValueError(f'not the latest checkpoint: {level}')
-        target = self._journals[self._position(into)]
-        for key in journal.removed:
-            os.replace(self._kept(key, level), self._kept(key, into))
-        self._journals.pop()
+        self._merge(self._journals.pop(), self._journals[self._position(into)])
+
+    def excise(self, level: int) -> None:
+        """End a checkpoint that is not the latest; its changes go with the one before it.
+
+        What was added cannot be removed here: later additions of the same content rely on it.
+        """
+        position = self._position(level)
+        self._merge(self._journals.pop(position), self._journals[position - 1])
+
+    def _merge(self, journal: _Journal, target: _Journal) -> None:
+        for key in journal.removed - target.added:
+            os.replace(self._kept(key, journal.level), self._kept(key, target.level))
+        for key in journal.removed & target.added:
+            os.remove(self._kept(key, journal.level))
+        target.removed |= journal.removed - target.added
+        target.added -= journal.removed
         target.added |= journal.added
-        target.removed |= journal.removed
 
     def _position(self, level: int) -> int:
         return [journal.level for journal in self._journals].index(level)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 
     from sqlalchemy.engine import Connection
     from sqlalchemy.orm import Mapper
+
+MOST_MISSED = 50
+"""Resets by other threads after which a session drops all it knows, instead of going through them one by one."""
 
 _DIALECT = SQLiteDialect_pysqlite(json_deserializer=json.loads)
 
@@ -62,8 +66,10 @@ class StorageSession(Session):
         self._connection = connection
         self._blocks: list[SessionTransaction] = []
         self._reading = False
-        self.missed: list[Changes] = []
-        """What other threads undid since this session was last used."""
+        self.thread = threading.current_thread()
+        """The thread whose session this is."""
+        self._missed: list[Changes] = []
+        self._missed_too_much = False
 
         self.raw: sqlite3.Connection = connection.connection.driver_connection  # type: ignore[assignment]
         """The driver's connection."""
@@ -145,16 +151,14 @@ class StorageSession(Session):
         finally:
             self._reading = before
 
-    def abandon(self) -> bool:
-        """Undo what is not committed, and return whether a block was still open."""
-        was_open = self.in_block
+    def abandon(self) -> None:
+        """Undo what is not committed, blocks that are open included."""
         self._blocks.clear()
         self._reading = False
         if self.in_transaction():
             super().rollback()
         for instance in [*self.new, *self.dirty, *self.deleted]:
             self.expunge(instance) if instance in self.new else self.expire(instance)
-        return was_open
 
     def forget(self, changes: Changes, mappers: dict[str, Mapper[Any]]) -> None:
         """Drop or expire the objects of rows that were undone, so that none shows what is no longer there.
@@ -186,6 +190,28 @@ class StorageSession(Session):
         states = [state for state in self.identity_map.all_states() if state.mapper is mapper]
         found = (state.obj() for state in states if state.key and first <= state.key[1][0] <= last)
         return [instance for instance in found if instance is not None]
+
+    def miss(self, changes: Changes) -> None:
+        """Note what another thread undid, to be seen to when this one uses its session next."""
+        self._missed.append(changes)
+        if len(self._missed) > MOST_MISSED:
+            self._missed_too_much = True
+            self._missed.clear()
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether another thread undid anything since this session was last used."""
+        return bool(self._missed) or self._missed_too_much
+
+    def catch_up(self, mappers: dict[str, Mapper[Any]]) -> None:
+        """Come up to date with what other threads undid."""
+        missed, self._missed = self._missed, []
+        self.abandon()
+        if self._missed_too_much:
+            self._missed_too_much = False
+            self.expunge_all()
+        for changes in missed:
+            self.forget(changes, mappers)
 
     def _loaded(self, mapper: Mapper[Any], row: int) -> Any:
         return self.identity_map.get(mapper.identity_key_from_primary_key((row,)))

@@ -128,6 +128,32 @@ class UndoTable:
         connection.execute(f'DELETE FROM {self.images} WHERE level = ?', (level,))
         return found is not None
 
+    def excise(
+        self, connection: sqlite3.Connection, level: int, later: list[int], above: int, upto: int
+    ) -> TableChanges | None:
+        """Undo what happened between a checkpoint and the next one, and keep all that happened after that.
+
+        The triggers must not be active.
+
+        :param later: the levels of the checkpoints after it, in order.
+        :param above: the mark of the checkpoint.
+        :param upto: the mark of the next one.
+        """
+        kept = connection.execute(f'SELECT row FROM {self.images} WHERE level = ?', (level,)).fetchall()
+        if upto <= above and not kept:
+            return None
+        connection.execute(f'DELETE FROM {self.source} WHERE {self.row} > ? AND {self.row} <= ?', (above, upto))
+        connection.execute(f'DELETE FROM {self.images} WHERE level <> ? AND row > ? AND row <= ?', (level, above, upto))
+        for other in later:
+            # Where the row was changed again later, returning to that checkpoint has to give the older image.
+            shared = f'SELECT row FROM {self.images} WHERE level = ?'
+            again = connection.execute(f'{shared} INTERSECT {shared}', (level, other)).fetchall()
+            both = [(other, row) for (row,) in again]
+            connection.executemany(f'DELETE FROM {self.images} WHERE level = ? AND row = ?', both)
+            moved = [(other, level, row) for (row,) in again]
+            connection.executemany(f'UPDATE {self.images} SET level = ? WHERE level = ? AND row = ?', moved)
+        return self.restore(connection, level, upto, upto)
+
     def refill(self, connection: sqlite3.Connection, rows: list[tuple[object, ...]]) -> None:
         """Replace all rows."""
         connection.execute(f'DELETE FROM {self.source}')
@@ -173,6 +199,8 @@ class UndoLog:
         self._next_level = 1
         self._seen = -1
         self._known: tuple[int, ...] = ()
+        self._dirty: set[int] = set()
+        """Levels since whose checkpoint something changed, before the next one was taken."""
         self._seed: list[list[tuple[object, ...]]] = []
 
     def activate(self, connection: sqlite3.Connection) -> None:
@@ -186,7 +214,7 @@ class UndoLog:
 
     def is_at(self, level: int) -> bool:
         """Return whether ``level`` is the latest checkpoint and nothing was committed since."""
-        return self._stack[-1].level == level and self._is_unchanged()
+        return self._stack[-1].level == level and level not in self._dirty and self._is_unchanged()
 
     def marks(self, level: int) -> dict[str, int]:
         """Return the highest row id of each table at a checkpoint, by name of the table."""
@@ -202,6 +230,7 @@ class UndoLog:
         with self._transaction(self._connection):
             if not self._is_unchanged():
                 self._known, self._seen = self._highest(self._connection), self._data_version()
+                self._dirty.update(checkpoint.level for checkpoint in self._stack[-1:])
         self._next_level = level + 1
         self._set_stack([*self._stack, _Checkpoint(level, self._known)])
         if len(self._stack) == 1:
@@ -224,12 +253,13 @@ class UndoLog:
         connection = through or self._connection
         changes: Changes = {}
         with self._transaction(connection):
-            if through or position < len(self._stack) - 1 or not self._is_unchanged():
+            if through or not self.is_at(level):
                 for checkpoint in reversed(self._stack[position:]):
                     self._undo(connection, checkpoint, changes)
             # What this connection itself writes does not count; of another one's it is not known.
             seen = -1 if through else self._data_version()
         self._known, self._seen = self._stack[position].marks, seen
+        self._dirty.difference_update(checkpoint.level for checkpoint in self._stack[position:])
         if not keep or position < len(self._stack) - 1:
             self._set_stack(self._stack[: position + 1 if keep else position])
         return changes
@@ -262,9 +292,27 @@ class UndoLog:
                         table.disown(connection, lower.level, lower.marks[index], upper.marks[index])
                 changed |= table.move(connection, level, into, self._stack[first].marks[index])
         self._seen = -1
+        self._dirty.update(checkpoint.level for checkpoint in self._stack[first:last])
         raised = [_Checkpoint(between.level, highest) for between in self._stack[first + 1 : last]]
         self._set_stack([*self._stack[: first + 1], *raised])
         return changed
+
+    def excise(self, level: int, through: sqlite3.Connection | None = None) -> Changes:
+        """Undo what happened between a checkpoint and the next one, and keep all that happened after that."""
+        connection = through or self._connection
+        position = self._position(level)
+        this, following, *_ = self._stack[position:]
+        later = [checkpoint.level for checkpoint in self._stack[position + 1 :]]
+        changes: Changes = {}
+        with self._transaction(connection):
+            connection.execute(self._update_state, (-1, 0, *(-1 for _ in self.tables)))
+            for table, above, upto in zip(self.tables, this.marks, following.marks, strict=True):
+                undone = table.excise(connection, level, later, above, upto)
+                if undone:
+                    changes[table.name] = TableChanges(above, upto, undone.rows)
+        self._seen = -1
+        self._set_stack([*self._stack[:position], *self._stack[position + 1 :]])
+        return changes
 
     def clear(self, through: sqlite3.Connection | None = None) -> Changes:
         """Bring the rows of the first checkpoint back and delete all others, as a change that can be undone."""

@@ -1,0 +1,167 @@
+"""The stack of checkpoints, one for each pytest scope that has begun.
+
+A frame is a checkpoint and what ends it: the teardown of a node (session, package, module, class, test) or of one
+instance of a parametrized fixture, which goes in mid-run while its node stays.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .profile import Checkpoint, TempProfile
+
+
+@dataclass
+class Resets:
+    """How often storage was reset, and how long that took.
+
+    :param seconds: in all.
+    """
+
+    count: int = 0
+    seconds: float = 0.0
+
+
+@dataclass
+class Frame:
+    """A checkpoint and the node at whose teardown it is returned to.
+
+    :param lingers: its test said ``reset=False``, so it stays until a test that resets begins.
+    :param instance: the fixture of which this frame holds what one instance stored.
+    """
+
+    node: Any
+    checkpoint: Checkpoint
+    lingers: bool = False
+    instance: Any = None
+
+
+class Frames:
+    """The frames of a run, widest first.
+
+    :param before_reset: called with the checkpoint that is about to be returned to.
+    """
+
+    def __init__(self, profile: TempProfile, before_reset: Callable[[Checkpoint], None]) -> None:
+        self.resets = Resets()
+        self._profile = profile
+        self._before_reset = before_reset
+        self._frames: list[Frame] = []
+
+    def __len__(self) -> int:
+        return len(self._frames)
+
+    def ensure(self, node: Any, *, leave_by_itself: bool = True) -> None:
+        """Take a checkpoint for a node, unless there is one.
+
+        :param leave_by_itself: return to it when the node is torn down, without a call of :meth:`leave`.
+        """
+        if self._position_of(node) is None:
+            self._frames.append(Frame(node, self._profile.checkpoint()))
+            if leave_by_itself:
+                node.addfinalizer(lambda: self.leave(node))
+
+    def ensure_lingering(self, item: Any) -> None:
+        """Take a checkpoint for a test that does not reset, unless the one before it did not either."""
+        if not (self._frames and self._frames[-1].lingers):
+            self._frames.append(Frame(item, self._profile.checkpoint(), lingers=True))
+
+    @contextmanager
+    def instance(self, fixturedef: Any, node: Any) -> Iterator[None]:
+        """Keep apart what the body stores, one instance of a parametrized fixture, until that is torn down."""
+        self.ensure(node)
+        frame = Frame(node, self._profile.checkpoint(), instance=fixturedef)
+        self._frames.append(frame)
+        fixturedef.addfinalizer(lambda: self._excise(frame))
+        yield
+        self._frames.append(Frame(node, self._profile.checkpoint()))
+
+    @contextmanager
+    def late(self, node: Any) -> Iterator[list[bool]]:
+        """Hand what the body stores to a node wider than that of the latest frames.
+
+        :returns: a list, to which is added whether the body changed or deleted anything older.
+        """
+        narrower = self._first_inside(node)
+        assert narrower is not None
+        into = self._insert(node, narrower)
+        checkpoint = self._profile.checkpoint()
+        outcome: list[bool] = []
+        try:
+            yield outcome
+        finally:
+            between = self._frames[self._frames.index(into) + 1 :]
+            replaced, changed = self._profile.hand_over(
+                checkpoint, into.checkpoint, [frame.checkpoint for frame in between]
+            )
+            for frame, its_checkpoint in zip(between, replaced, strict=True):
+                frame.checkpoint = its_checkpoint
+            outcome.append(changed)
+
+    def is_late(self, node: Any) -> bool:
+        """Return whether a scope inside the node's has begun already."""
+        return self._first_inside(node) is not None
+
+    def leave(self, node: Any) -> None:
+        """Return to the checkpoint of a node that was torn down."""
+        position = self._position_of(node)
+        if position is not None:
+            self._return_to(position)
+
+    def leave_lingering(self) -> None:
+        """Undo what tests left that do not reset."""
+        position = next((n for n, frame in enumerate(self._frames) if frame.lingers), None)
+        if position is not None:
+            self._return_to(position)
+
+    def _position_of(self, node: Any) -> int | None:
+        found = (n for n, frame in enumerate(self._frames) if frame.node is node and not frame.lingers)
+        return next(found, None)
+
+    def _first_inside(self, node: Any) -> int | None:
+        inside = (n for n, frame in enumerate(self._frames) if frame.node is not node and _is_inside(frame.node, node))
+        return next(inside, None)
+
+    def _insert(self, node: Any, position: int) -> Frame:
+        """Return the last frame of a node, made with the state at the given position if there is none."""
+        own = [frame for frame in self._frames[:position] if frame.node is node and frame.instance is None]
+        if own:
+            return own[-1]
+        frame = Frame(node, self._profile.insert_checkpoint(self._frames[position].checkpoint))
+        self._frames.insert(position, frame)
+        node.addfinalizer(lambda: self.leave(node))
+        return frame
+
+    def _return_to(self, position: int) -> None:
+        frame = self._frames[position]
+        del self._frames[position:]
+        began = time.perf_counter()
+        self._profile.storage.abandon()
+        self._before_reset(frame.checkpoint)
+        self._profile.restore_if_there(frame.checkpoint)
+        self._count(began)
+
+    def _excise(self, frame: Frame) -> None:
+        if frame in self._frames:
+            if frame is self._frames[-1]:
+                self._return_to(len(self._frames) - 1)
+                return
+            began = time.perf_counter()
+            self._frames.remove(frame)
+            self._profile.excise(frame.checkpoint)
+            self._count(began)
+
+    def _count(self, began: float) -> None:
+        self.resets.count += 1
+        self.resets.seconds += time.perf_counter() - began
+
+
+def _is_inside(node: Any, other: Any) -> bool:
+    return other in node.listchain()

@@ -1,0 +1,67 @@
+"""What a test leaves behind that a reset cannot undo, or should not have to."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from aiida.manage import get_manager
+
+if TYPE_CHECKING:
+    from .profile import TempProfile
+
+_PREFIX = 'AIIDA'
+
+
+class Leftovers:
+    """The state of the process when a test begins, to be compared with that when it has ended."""
+
+    def __init__(self, profile: TempProfile) -> None:
+        self._profile = profile
+        self._threads = profile.storage.threads()
+        self._variables = _variables()
+        self.serious: list[str] = []
+        """What deserves a warning in any case; the rest is put back without one."""
+
+    def find(self) -> list[str]:
+        """Return a description of each thing that was left behind."""
+        self.serious = [*self._transactions(), *self._new_threads()]
+        return [*self.serious, *self._changed_variables(), *self._other_profile()]
+
+    def _transactions(self) -> list[str]:
+        if not self._is_loaded or not self._profile.storage.get_session().in_block:
+            return []
+        return ['an open transaction of the storage, which was rolled back: leave `with storage.transaction():`.']
+
+    def _new_threads(self) -> list[str]:
+        threads = self._profile.storage.threads() if self._is_loaded else []
+        return [
+            f'the thread {thread.name!r}, which still runs and has a session of the storage: join it. What it stores '
+            'from now on is undone with a later test.'
+            for thread in threads
+            if thread not in self._threads
+        ]
+
+    def _changed_variables(self) -> list[str]:
+        now = _variables()
+        names = sorted(name for name in {*now, *self._variables} if now.get(name) != self._variables.get(name))
+        return [
+            f'the environment variable {name}={now.get(name)!r}, which was {self._variables.get(name)!r}: use the '
+            'fixture `monkeypatch`.'
+            for name in names
+        ]
+
+    def _other_profile(self) -> list[str]:
+        if self._is_loaded:
+            return []
+        loaded = get_manager().get_profile()
+        name = loaded and loaded.name
+        return [f'the loaded profile {name!r} in place of {self._profile.name!r}: use `profile_context`.']
+
+    @property
+    def _is_loaded(self) -> bool:
+        return get_manager().get_profile() is self._profile
+
+
+def _variables() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if name.startswith(_PREFIX)}
