@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from sqlalchemy import event
 from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 from sqlalchemy.orm import Session, SessionTransaction
 from sqlalchemy.orm.attributes import instance_dict, instance_state, set_committed_value
@@ -51,6 +52,16 @@ def _reader(mapper: Mapper[Any], name: str) -> _Reader | None:
     return _Reader(f'SELECT {quoted(column.name)} FROM {table} WHERE id = ?', convert)
 
 
+def _unlock_after_savepoint(session: StorageSession, ended: SessionTransaction) -> None:
+    """Commit what there was before a savepoint that was rolled back, unless a block has yet to decide.
+
+    aiida-core makes a savepoint for every link it adds, and raises an error if that fails. The transaction around it
+    would go on, and keep other threads out, until this one happens to commit.
+    """
+    if ended.nested and not session.in_block and not session.in_nested_transaction() and session.raw.in_transaction:
+        session.raw.execute('COMMIT')
+
+
 class StorageSession(Session):
     """Session in which ``StorageBackend.transaction()`` blocks nest as savepoints.
 
@@ -63,6 +74,7 @@ class StorageSession(Session):
     def __init__(self, connection: Connection) -> None:
         # Nothing but this process writes, and aiida-core reads an attribute anew before it hands it out.
         super().__init__(bind=connection, expire_on_commit=False)
+        event.listen(self, 'after_soft_rollback', _unlock_after_savepoint)
         self._connection = connection
         self._blocks: list[SessionTransaction] = []
         self._reading = False
@@ -123,7 +135,7 @@ class StorageSession(Session):
         if self._reading:
             yield
             return
-        had_transaction = self.in_transaction()
+        had_pending = self.raw.in_transaction or bool(self.new or self.dirty or self.deleted)
         self._blocks.append(self.begin_nested())
         depth = len(self._blocks)
         try:
@@ -134,8 +146,9 @@ class StorageSession(Session):
             if len(self._blocks) >= depth:
                 self._blocks[depth - 1].rollback()
                 del self._blocks[depth - 1 :]
-                if not self._blocks and not had_transaction:
-                    super().rollback()
+                if not self._blocks:
+                    # Either way the lock goes that keeps other threads out.
+                    super().commit() if had_pending else super().rollback()
             raise
         else:
             del self._blocks[depth - 1 :]
