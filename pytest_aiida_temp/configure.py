@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -61,8 +63,8 @@ def add_options(parser: pytest.Parser) -> None:
         dest='aiida_temp_strict',
         help='Do not, where the ini setting `aiida_temp_strict` says so.',
     )
-    parser.addini('aiida_temp_strict', 'Like --aiida-temp-strict: true or false.')
-    parser.addini('aiida_temp', 'Like --aiida-temp: true or false.')
+    parser.addini('aiida_temp_strict', 'Like --aiida-temp-strict: true or false.', type='bool')
+    parser.addini('aiida_temp', 'Like --aiida-temp: true or false.', type='bool')
     parser.addini('aiida_temp_reset', 'Like --aiida-temp-reset: function, class, module, package or session.')
 
 
@@ -98,11 +100,11 @@ def _given(config: pytest.Config) -> dict[str, Given]:
     found = {}
     for field, name in _NAMES.items():
         flag = getattr(config.known_args_namespace, name, None)
-        ini = config.getini(name)
+        ini = _ini(config, name)
         if flag is not None:
             found[field] = (flag, _FLAGS[field])
         elif ini:
-            found[field] = (ini if field == 'reset' else _BOOLEANS.get(ini.lower(), ini), f'ini setting `{name}`')
+            found[field] = (ini, f'ini setting `{name}`')
     if not found:
         return {}
     from .options import Given
@@ -110,7 +112,12 @@ def _given(config: pytest.Config) -> dict[str, Given]:
     return {field: Given(*value) for field, value in found.items()}
 
 
-_BOOLEANS = {'true': True, '1': True, 'yes': True, 'on': True, 'false': False, '0': False, 'no': False, 'off': False}
+def _ini(config: pytest.Config, name: str) -> Any:
+    try:
+        return config.getini(name)
+    except (TypeError, ValueError, pytest.UsageError) as exception:
+        value = str(exception).removeprefix('invalid truth value ')
+        raise pytest.UsageError(f'ini setting `{name}`: {value} is not allowed; it must be true or false.') from None
 
 
 def start(config: pytest.Config) -> None:
@@ -170,6 +177,19 @@ def _refuse_profile(name: str | None, when: str) -> None:
             'leave out the call of load_profile() there (with the flag a profile is loaded already), or use '
             '--no-aiida-temp.'
         )
+
+
+@contextmanager
+def shown_by_controller(config: pytest.Config, items: list[pytest.Item]) -> Iterator[None]:
+    """Turn a usage error into one of collection in a worker of xdist, whose own words nobody sees, and run no test."""
+    try:
+        yield
+    except pytest.UsageError as exception:
+        if not hasattr(config, 'workerinput'):
+            raise
+        report = pytest.CollectReport('', 'failed', f'ERROR: {exception}', [])
+        config.hook.pytest_collectreport(report=report)
+        items.clear()
 
 
 def read_markers(items: list[pytest.Item]) -> None:

@@ -35,8 +35,10 @@ def check_aiida_version() -> None:
     """
     from importlib.metadata import version
 
+    from packaging.version import Version  # what pytest itself depends on
+
     installed = version('aiida-core')
-    if tuple(int(part) for part in installed.split('.')[:2]) < tuple(map(int, MINIMUM_AIIDA_VERSION.split('.'))):
+    if Version(installed).release < Version(MINIMUM_AIIDA_VERSION).release:
         raise UnsupportedVersionError(
             f'pytest-aiida-temp needs aiida-core {MINIMUM_AIIDA_VERSION} or later, but {installed} is installed: '
             f"pip install 'aiida-core>={MINIMUM_AIIDA_VERSION}'"

@@ -28,4 +28,4 @@ def aiida_temp_session(request: pytest.FixtureRequest) -> TempProfile:
 
     What such a fixture stores is there until its scope ends; each test starts from it.
     """
-    return isolation_of(request.config).start()
+    return isolation_of(request.config).join()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
@@ -15,13 +15,18 @@ CAPACITY = 5000
 SECTION = 'AiiDA node of an earlier test'
 _ERRORS = {'NotExistent', 'InvalidRequestError', 'ObjectDeletedError', 'DetachedInstanceError', 'PendingRollbackError'}
 _NAMES = {'identifier', 'pk', 'id', 'uuid', 'filters', 'entity_id', 'self', 'node', 'instance', 'state'}
+_KIND = re.compile('no (Group|Computer|User|Comment|Log)s? ')
 _UUID = re.compile('[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}')
 
 
 @dataclass(frozen=True)
 class Stored:
-    """An entity that a test stored and a reset undid."""
+    """An entity that a test stored and a reset undid.
 
+    :param table: the table it was in.
+    """
+
+    table: str
     pk: int
     uuid: str
     test: str
@@ -35,26 +40,30 @@ class History:
         self._resets = 0
         self._stored: deque[Stored] = deque(maxlen=CAPACITY)
 
-    def note(self, test: str, entities: Iterable[tuple[int, str]]) -> None:
+    def note(self, test: str, entities: Iterable[tuple[str, int, str]]) -> None:
         """Note what a reset is about to undo.
 
         :param test: the node id of the test that stored it.
-        :param entities: primary key and uuid of each.
+        :param entities: table, primary key and uuid of each.
         """
         self._resets += 1
-        for pk, uuid in entities:
-            self._stored.append(Stored(pk, uuid, test, self._resets))
+        for table, pk, uuid in entities:
+            self._stored.append(Stored(table, pk, uuid, test, self._resets))
 
-    def explain(self, test: str, error: BaseException) -> str | None:
+    def explain(self, test: str, error: BaseException, has_deleted: Callable[[str, int], bool]) -> str | None:
         """Return where the node that an error is about comes from, or ``None`` if it is no such error.
 
         :param test: the node id of the test that failed.
+        :param has_deleted: whether that test itself deleted an entity, given its table and primary key.
         """
         if type(error).__name__ not in _ERRORS:
             return None
         hints = set(_identifiers(error))
+        table = _table(error)
         for stored in reversed(self._stored):
-            if stored.test != test and (stored.uuid in hints or stored.pk in hints):
+            is_of_kind = stored.pk in hints and stored.table == table
+            is_meant = stored.uuid in hints or (is_of_kind and not has_deleted(table, stored.pk))
+            if stored.test != test and is_meant:
                 ago = self._resets - stored.reset
                 return (
                     f'{type(error).__name__} may be about the entity with pk {stored.pk} and uuid {stored.uuid}.\n'
@@ -63,6 +72,12 @@ class History:
                     'undid it.\nStore it in this test, or in a fixture of wider scope that uses `aiida_temp_session`.'
                 )
         return None
+
+
+def _table(error: BaseException) -> str:
+    """Return the table that an error about a primary key is about."""
+    found = _KIND.search(str(error))
+    return f'db_db{found.group(1).lower() if found else "node"}'
 
 
 def _identifiers(error: BaseException) -> Iterator[Any]:

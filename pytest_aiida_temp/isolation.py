@@ -48,6 +48,9 @@ class Isolation:
         self._frames: Frames | None = None
         self._history: History | None = None
         self._item: pytest.Item | None = None
+        self._wanted = False
+        self._outsider: pytest.Item | None = None
+        self._has_joined = False
         self._leftovers: Leftovers | None = None
         self._stack = ExitStack()
         self._test = ''
@@ -88,7 +91,7 @@ class Isolation:
 
     # One test
 
-    def is_wanted_by(self, item: pytest.Item) -> bool:
+    def _is_wanted_by(self, item: pytest.Item) -> bool:
         """Return whether a test runs on the profile: by flag, marker or fixture."""
         if self.settings.enabled or marker_key in item.stash:
             return True
@@ -97,23 +100,45 @@ class Isolation:
 
     def profile_for(self, item: pytest.Item) -> TempProfile:
         """Return the profile to a test, also to one that asks for it while it runs."""
-        self.begin(item)
+        if not self._wanted or self._item is not item:
+            self._begin(item)
         self.set_up(item)
         assert self._profile is not None
         return self._profile
 
     def begin(self, item: pytest.Item) -> None:
-        """Prepare for a test, before anything of it is set up."""
-        if self._item is item:
-            return
+        """Prepare for a test, before anything of it is set up.
+
+        A test that does not ask for the profile while that is loaded is like one that says ``reset=False``: what it
+        stores is undone before the next one that does ask.
+        """
+        if self._is_wanted_by(item):
+            self._begin(item)
+        else:
+            self._outsider = item
+            if self._profile is not None and self._profile.is_loaded:
+                self._join(item)
+
+    def join(self) -> TempProfile:
+        """Return the profile to a fixture of wider scope that is first asked for by a test which does not use it."""
+        profile = self.start()
+        if self._item is None and self._outsider is not None:
+            self._join(self._outsider)
+            self._has_joined = True
+        return profile
+
+    def _join(self, item: pytest.Item) -> None:
+        self._item, self._wanted, self._test = item, False, item.nodeid
+
+    def _begin(self, item: pytest.Item) -> None:
         self._remember_other_profile()
-        self._item = item
-        self._test = item.nodeid
+        self._item, self._wanted, self._test = item, True, item.nodeid
         profile = self.start()
         assert self._frames is not None
         if self._scope(item) is not None:
             self._frames.leave_lingering()
             if not self._frames:
+                profile.storage.abandon()
                 profile.reset()  # what was stored outside of any test
 
     @contextmanager
@@ -140,6 +165,8 @@ class Isolation:
         else:
             self._ensure(node)
             yield
+            if self._has_joined:
+                self._ensure(self._item)  # what the test stores from here on
 
     def set_up(self, item: pytest.Item) -> None:
         """Take the checkpoint of a test all of whose fixtures have run."""
@@ -151,11 +178,14 @@ class Isolation:
         """Finish with a test, after everything of it was torn down."""
         if self._item is not item:
             return
-        self._item = self._leftovers = None
+        self._item = self._outsider = self._leftovers = None
+        self._has_joined = False
         if self._other is not None:
             self._give_back_other_profile()
 
     def _scope(self, item: pytest.Item) -> str | None:
+        if not self._wanted:
+            return None
         if marker_key in item.stash:
             return item.stash[marker_key].scope(self.settings.reset)
         return self.settings.reset
@@ -180,7 +210,7 @@ class Isolation:
 
     def _watch(self, item: pytest.Item) -> None:
         """See to it that leftovers are looked for when all that the test itself set up is torn down."""
-        if self._leftovers is None:
+        if self._leftovers is None and self._wanted:
             from .leftovers import Leftovers
 
             assert self._profile is not None

@@ -21,7 +21,7 @@ class Leftovers:
         self._threads = profile.storage.threads()
         self._variables = _variables()
         self.serious: list[str] = []
-        """What deserves a warning in any case; the rest is put back without one."""
+        """What deserves a warning in any case."""
 
     def find(self) -> list[str]:
         """Return a description of each thing that was left behind."""
@@ -29,12 +29,12 @@ class Leftovers:
         return [*self.serious, *self._changed_variables(), *self._other_profile()]
 
     def _transactions(self) -> list[str]:
-        if not self._is_loaded or not self._profile.storage.get_session().in_block:
+        if not self._profile.is_loaded or not self._profile.storage.get_session().in_block:
             return []
         return ['an open transaction of the storage, which was rolled back: leave `with storage.transaction():`.']
 
     def _new_threads(self) -> list[str]:
-        threads = self._profile.storage.threads() if self._is_loaded else []
+        threads = self._profile.storage.threads() if self._profile.is_loaded else []
         return [
             f'the thread {thread.name!r}, which still runs and has a session of the storage: join it. What it stores '
             'from now on is undone with a later test.'
@@ -52,15 +52,11 @@ class Leftovers:
         ]
 
     def _other_profile(self) -> list[str]:
-        if self._is_loaded:
+        if self._profile.is_loaded:
             return []
         loaded = get_manager().get_profile()
         name = loaded and loaded.name
         return [f'the loaded profile {name!r} in place of {self._profile.name!r}: use `profile_context`.']
-
-    @property
-    def _is_loaded(self) -> bool:
-        return get_manager().get_profile() is self._profile
 
 
 def _variables() -> dict[str, str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
@@ -37,7 +37,8 @@ def temp_profile(*, name: str = PROFILE_NAME, folder: Path | None = None) -> Ite
         ):
             yield p
         return
-    with configuration_folder(folder) as configuration:
+    with ExitStack() as giving_back:
+        configuration = giving_back.enter_context(configuration_folder(folder))
         from aiida.manage import get_manager
 
         from .logs import LoggingState
@@ -53,5 +54,6 @@ def temp_profile(*, name: str = PROFILE_NAME, folder: Path | None = None) -> Ite
             profile.delete()
             manager.unload_profile()
             logging_before.restore()
-    if before is not None:
-        manager.load_profile(before)
+            giving_back.close()
+            if before is not None:
+                manager.load_profile(before)

@@ -39,18 +39,21 @@ def pytest_configure(config: pytest.Config) -> None:
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Check all markers before the first test runs."""
-    configure.read_markers(items)
-    configure.check_loaded_profile(config)
+    with configure.shown_by_controller(config, items):
+        configure.read_markers(items)
+        configure.check_loaded_profile(config)
 
 
-@pytest.hookimpl(hookwrapper=True, tryfirst=True)
-def pytest_runtest_setup(item: pytest.Item) -> Generator[None]:
-    """Prepare storage before anything is set up, and take the test's checkpoint when all is."""
-    isolation = isolation_of(item.config)
-    if isolation.is_wanted_by(item):
-        isolation.begin(item)
-    yield
-    isolation.set_up(item)
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Prepare storage before anything is set up."""
+    isolation_of(item.config).begin(item)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_call(item: pytest.Item) -> None:
+    """Take the test's checkpoint when all is set up."""
+    isolation_of(item.config).set_up(item)
 
 
 @pytest.hookimpl(hookwrapper=True, tryfirst=True)

@@ -42,6 +42,8 @@ class _Process:
 
     options: dict[str, Any]
     email: str | None
+    global_options: dict[str, Any]
+    default_profile: str | None
     runner: Any
 
 
@@ -111,6 +113,11 @@ class TempProfile(Profile):
             manager.get_profile_storage()
             self._logging = LoggingState()
         return self
+
+    @property
+    def is_loaded(self) -> bool:
+        """Whether this is AiiDA's loaded profile."""
+        return get_manager().get_profile() is self
 
     def delete(self) -> None:
         """Unload the profile and delete its storage."""
@@ -199,7 +206,14 @@ class TempProfile(Profile):
         return between, changed
 
     def _read_process(self) -> _Process:
-        return _Process(deepcopy(self.options), self.default_user_email, get_manager()._runner)
+        config: Any = self._configuration.config
+        return _Process(
+            deepcopy(self.options),
+            self.default_user_email,
+            deepcopy(config.options),
+            config.default_profile_name,
+            get_manager()._runner,
+        )
 
     def _restore_process(self, state: _Process) -> None:
         """Put back what AiiDA keeps in the process rather than in the storage."""
@@ -212,5 +226,9 @@ class TempProfile(Profile):
             self.options = deepcopy(state.options)
             self.default_user_email = state.email
             self.storage.reset_default_user()
+        config: Any = self._configuration.config
+        if config.options != state.global_options or config.default_profile_name != state.default_profile:
+            config.options = deepcopy(state.global_options)
+            config.set_default_profile(state.default_profile, overwrite=True)
         if not self._logging.is_intact():
             self._logging.restore()

@@ -124,6 +124,10 @@ class SqliteTempBackend(EntityCollections, StorageBackend):
         except sqlite3.DatabaseError as exception:
             raise exceptions.CorruptStorage(f'the database has no schema version: {exception}') from exception
 
+    def version(self) -> str:
+        """Return the schema version of the storage."""
+        return self._live.database.version()
+
     @classmethod
     def initialise(cls, profile: Profile, reset: bool = False) -> bool:
         """Make the storage of a profile, to live as long as the profile object, and return whether it was made.
@@ -310,12 +314,16 @@ class SqliteTempBackend(EntityCollections, StorageBackend):
         """Undo in the database what happened between a checkpoint and the next one; keep what came after that."""
         self._reset('reset', lambda: self._live.excise(checkpoint))
 
+    def has_deleted(self, table: str, pk: int) -> bool:
+        """Return whether the calling thread deleted a row whose object is still held by somebody."""
+        return self._live.database.has_deleted(table, pk)
+
     def threads(self) -> list[threading.Thread]:
         """Return the other threads that have a session and still run."""
         return self._live.database.threads()
 
-    def new_entities(self, checkpoint: StorageCheckpoint) -> list[tuple[int, str]]:
-        """Return primary key and uuid of what was stored since a checkpoint, of the latest at most 100 per table."""
+    def new_entities(self, checkpoint: StorageCheckpoint) -> list[tuple[str, int, str]]:
+        """Return table, primary key and uuid of what was stored since a checkpoint, at most 100 per table."""
         return self._live.new_entities(checkpoint)
 
     def _reset(self, verb: str, undo: Callable[[], Changes]) -> None:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
+import threading
 import weakref
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import mkdtemp
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Concatenate, ParamSpec, TypeVar
 
 from .database import Database
 from .repository import SandboxShaRepositoryBackend
@@ -19,12 +22,26 @@ if TYPE_CHECKING:
     from .backend import SqliteTempBackend
     from .undo import Changes
 
+P = ParamSpec('P')
+Result = TypeVar('Result')
+
 FOLDER_PREFIX = 'aiida-temp-'
 
 
 def make_folder() -> str:
     """Return a new temporary folder."""
     return mkdtemp(prefix=FOLDER_PREFIX)
+
+
+def _one_at_a_time(method: Callable[Concatenate[Contents, P], Result]) -> Callable[Concatenate[Contents, P], Result]:
+    """Let no two threads change the stack of checkpoints at once."""
+
+    @functools.wraps(method)
+    def locked(self: Contents, /, *args: P.args, **kwargs: P.kwargs) -> Result:
+        with self._lock:
+            return method(self, *args, **kwargs)
+
+    return locked
 
 
 class CheckpointGoneError(ValueError):
@@ -60,9 +77,10 @@ class Contents:
         is_ours = not folder.exists() or folder.name.startswith(FOLDER_PREFIX)
         self.default_user_is_untouched = True
         """Whether nobody has asked for the default user to be made, which it is already."""
+        self._lock = threading.RLock()
+        self.database = Database(version, echo=bool(config.get('debug')))
         self.repository = SandboxShaRepositoryBackend(folder)
         self.repository.initialise()
-        self.database = Database(version, echo=bool(config.get('debug')))
         self.database.add_default_user(profile.default_user_email)
         self._checkpoints: list[StorageCheckpoint] = []
         self.checkpoint()
@@ -78,6 +96,7 @@ class Contents:
         """Return the live contents of a profile."""
         return cls._of_profile.get(profile.uuid)
 
+    @_one_at_a_time
     def checkpoint(self) -> StorageCheckpoint:
         """Take a checkpoint."""
         checkpoint = StorageCheckpoint(
@@ -95,6 +114,7 @@ class Contents:
         """Return whether a checkpoint can be returned to."""
         return checkpoint in self._checkpoints
 
+    @_one_at_a_time
     def restore(self, checkpoint: StorageCheckpoint, *, keep: bool = True) -> Changes:
         """Return to a checkpoint, those taken after it being gone, and return what was undone in the database.
 
@@ -114,6 +134,7 @@ class Contents:
         del self._checkpoints[position + keep :]
         return changes
 
+    @_one_at_a_time
     def insert(self, before: StorageCheckpoint) -> StorageCheckpoint:
         """Take a checkpoint of the same state as a given one, ahead of it."""
         position = self._checkpoints.index(before)
@@ -125,6 +146,7 @@ class Contents:
         self._checkpoints.insert(position, checkpoint)
         return checkpoint
 
+    @_one_at_a_time
     def hand_over(self, checkpoint: StorageCheckpoint, into: StorageCheckpoint) -> bool:
         """End the latest checkpoint, giving the changes since to an earlier one, past those in between.
 
@@ -135,6 +157,7 @@ class Contents:
         self._checkpoints.remove(checkpoint)
         return changed
 
+    @_one_at_a_time
     def excise(self, checkpoint: StorageCheckpoint) -> Changes:
         """Undo in the database what happened between a checkpoint and the next one; keep what came after that."""
         changes = self.database.excise(checkpoint.database)
@@ -142,10 +165,12 @@ class Contents:
         self._checkpoints.remove(checkpoint)
         return changes
 
-    def new_entities(self, checkpoint: StorageCheckpoint) -> list[tuple[int, str]]:
-        """Return primary key and uuid of what was stored since a checkpoint, of the latest at most 100 per table."""
+    @_one_at_a_time
+    def new_entities(self, checkpoint: StorageCheckpoint) -> list[tuple[str, int, str]]:
+        """Return table, primary key and uuid of what was stored since a checkpoint, at most 100 per table."""
         return self.database.new_entities(checkpoint.database, 100)
 
+    @_one_at_a_time
     def clear(self) -> Changes:
         """Return to the first state, as a change that restoring a later checkpoint undoes.
 

@@ -22,7 +22,7 @@ from aiida.storage.sqlite_zip.utils import create_sqla_engine
 from sqlalchemy.pool import QueuePool
 
 from .session import StorageSession
-from .undo import BUSY_TIMEOUT, Changes, UndoLog
+from .undo import BUSY_TIMEOUT, Changes, UndoLog, WriterBusyError
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import Connection, Engine
@@ -63,7 +63,7 @@ class Database:
         )
         self.engine = self._create_engine(uri, echo)
         self._create_schema(version)
-        self._undo = UndoLog(self._keeper)
+        self._undo = UndoLog(self._keeper, self._end_sessions_of_ended_threads)
         sqlalchemy.event.listen(self.engine, 'before_cursor_execute', self._begin_before_write)
         self._local = threading.local()
         self._sessions: weakref.WeakSet[StorageSession] = weakref.WeakSet()
@@ -136,8 +136,8 @@ class Database:
         self.session().commit()
         return self._undo.checkpoint()
 
-    def new_entities(self, level: int, limit: int) -> list[tuple[int, str]]:
-        """Return id and uuid of rows inserted since a checkpoint, of the latest at most ``limit`` per table.
+    def new_entities(self, level: int, limit: int) -> list[tuple[str, int, str]]:
+        """Return table, id and uuid of rows inserted since a checkpoint, of the latest at most ``limit`` per table.
 
         Nothing is found while another thread writes.
         """
@@ -146,8 +146,11 @@ class Database:
                 return []
             marks = self._undo.marks(level)
             statement = 'SELECT id, uuid FROM {} WHERE id > ? ORDER BY id DESC LIMIT ?'
-            rows = (self._keeper.execute(statement.format(name), (marks[name], limit)) for name in _WITH_UUID)
-            return [row for found in rows for row in found.fetchall()]
+            return [
+                (name, *row)
+                for name in _WITH_UUID
+                for row in self._keeper.execute(statement.format(name), (marks[name], limit)).fetchall()
+            ]
         except sqlite3.OperationalError as exception:
             if 'locked' not in str(exception):
                 raise
@@ -211,16 +214,28 @@ class Database:
     def _try_to(undo: Callable[[sqlite3.Connection | None], Result], own: StorageSession) -> Result:
         try:
             return undo(None)
+        except WriterBusyError:
+            raise
         except sqlite3.OperationalError as exception:
             if 'locked' not in str(exception):
                 raise
-        gc.collect()  # ends what the sessions of finished threads left open
         # A result that this thread did not read to its end locks every connection out but its own.
         own.raw.execute('PRAGMA foreign_keys = OFF')
         try:
             return undo(own.raw)
         finally:
             own.raw.execute('PRAGMA foreign_keys = ON')
+
+    def _end_sessions_of_ended_threads(self) -> None:
+        with self._lock:
+            sessions = [session for session in self._sessions if not session.thread.is_alive()]
+        for session in sessions:
+            session.abandon()
+        gc.collect()
+
+    def has_deleted(self, table: str, row: int) -> bool:
+        """Return whether the calling thread deleted a row whose object is still held by somebody."""
+        return self.session().has_deleted(self._mappers[table], row)
 
     def threads(self) -> list[threading.Thread]:
         """Return the other threads that have a session and still run."""

@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import os
 import re
+import threading
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -55,6 +56,7 @@ class SandboxShaRepositoryBackend(SandboxRepositoryBackend):
         self._owner = os.getpid()
         self._journals: list[_Journal] = []
         self._levels = 0
+        self._lock = threading.Lock()
 
     @property
     def key_format(self) -> str | None:
@@ -114,11 +116,13 @@ class SandboxShaRepositoryBackend(SandboxRepositoryBackend):
 
     def _place(self, incoming: str, key: str) -> None:
         path = self._path(key)
-        is_new = not os.path.exists(path)
-        os.replace(incoming, path)
-        if not (is_new and self._journals):
-            return
-        journal = self._journals[-1]
+        with self._lock:
+            is_new = not os.path.exists(path)
+            os.replace(incoming, path)
+            if is_new and self._journals:
+                self._note_added(key, self._journals[-1])
+
+    def _note_added(self, key: str, journal: _Journal) -> None:
         if key in journal.removed:
             journal.removed.discard(key)
             os.remove(self._kept(key, journal.level))
@@ -164,16 +168,19 @@ class SandboxShaRepositoryBackend(SandboxRepositoryBackend):
         """
         for key in keys:
             self._path(key)
-        super(SandboxRepositoryBackend, self).delete_objects(keys)
-        for key in dict.fromkeys(keys):
-            journal = self._journals[-1] if self._journals else None
-            if journal and key not in journal.added:
-                os.replace(self._path(key), self._kept(key, journal.level))
-                journal.removed.add(key)
-                continue
-            os.remove(self._path(key))
-            if journal:
-                journal.added.discard(key)
+        with self._lock:
+            super(SandboxRepositoryBackend, self).delete_objects(keys)
+            for key in dict.fromkeys(keys):
+                self._delete(key, self._journals[-1] if self._journals else None)
+
+    def _delete(self, key: str, journal: _Journal | None) -> None:
+        if journal and key not in journal.added:
+            os.replace(self._path(key), self._kept(key, journal.level))
+            journal.removed.add(key)
+            return
+        os.remove(self._path(key))
+        if journal:
+            journal.added.discard(key)
 
     def get_info(self, detailed: bool = False, **_: Any) -> InfoDictType:
         """Return the number of objects, and with ``detailed`` their size in megabytes."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import threading
+import weakref
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import event
 from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
-from sqlalchemy.orm import Session, SessionTransaction
+from sqlalchemy.orm import Session, SessionTransaction, make_transient, make_transient_to_detached
 from sqlalchemy.orm.attributes import instance_dict, instance_state, set_committed_value
 
 from .undo import Changes, quoted
@@ -75,11 +76,14 @@ class StorageSession(Session):
         # Nothing but this process writes, and aiida-core reads an attribute anew before it hands it out.
         super().__init__(bind=connection, expire_on_commit=False)
         event.listen(self, 'after_soft_rollback', _unlock_after_savepoint)
+        event.listen(self, 'persistent_to_deleted', StorageSession._remember)
         self._connection = connection
         self._blocks: list[SessionTransaction] = []
         self._reading = False
         self.thread = threading.current_thread()
         """The thread whose session this is."""
+        self._gone: weakref.WeakValueDictionary[tuple[Mapper[Any], int], Any] = weakref.WeakValueDictionary()
+        """Objects whose row was deleted, by mapper and row id: the row may come back."""
         self._missed: list[Changes] = []
         self._missed_too_much = False
 
@@ -173,6 +177,24 @@ class StorageSession(Session):
         for instance in [*self.new, *self.dirty, *self.deleted]:
             self.expunge(instance) if instance in self.new else self.expire(instance)
 
+    def _remember(self, instance: Any) -> None:
+        state = instance_state(instance)
+        if state.key:
+            self._gone[state.mapper, state.key[1][0]] = instance
+
+    def has_deleted(self, mapper: Mapper[Any], row: int) -> bool:
+        """Return whether this session deleted a row whose object is still held by somebody."""
+        return (mapper, row) in self._gone
+
+    def _bring_back(self, mapper: Mapper[Any], row: int) -> None:
+        """Attach the object of a row again that was deleted and has been put back."""
+        instance = self._gone.pop((mapper, row), None)
+        if instance is not None:
+            make_transient(instance)
+            set_committed_value(instance, 'id', row)
+            make_transient_to_detached(instance)
+            self.add(instance)
+
     def forget(self, changes: Changes, mappers: dict[str, Mapper[Any]]) -> None:
         """Drop or expire the objects of rows that were undone, so that none shows what is no longer there.
 
@@ -184,11 +206,15 @@ class StorageSession(Session):
                 continue
             for instance in self._loaded_between(mapper, undone.above + 1, undone.highest):
                 self._forget_collections(mapper, instance)
+                if undone.may_return:
+                    self._remember(instance)
                 self.expunge(instance)
             for row in undone.rows:
                 instance = self._loaded(mapper, row)
                 if instance is not None:
                     self.expire(instance)
+                else:
+                    self._bring_back(mapper, row)
 
     def release(self) -> None:
         """Give the connection back."""

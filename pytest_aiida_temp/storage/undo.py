@@ -15,11 +15,11 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-BUSY_TIMEOUT = 20.0
+BUSY_TIMEOUT = 10.0
 """Seconds to wait for another thread's transaction."""
 
 PREFIX = 'aiida_temp_'
@@ -33,11 +33,13 @@ class TableChanges:
     :param above: rows with an id greater than this were new and are gone.
     :param highest: the greatest row id that there was.
     :param rows: ids of older rows that were put back as they had been.
+    :param may_return: some of the rows that are gone are put back with a later restore.
     """
 
     above: int
     highest: int
     rows: tuple[int, ...]
+    may_return: bool = False
 
 
 Changes = dict[str, TableChanges]
@@ -169,15 +171,21 @@ class _Checkpoint:
     marks: tuple[int, ...]
 
 
+class WriterBusyError(sqlite3.OperationalError):
+    """Another connection kept a transaction open in which it had written."""
+
+
 class UndoLog:
     """Checkpoints of one SQLite database, a stack of levels.
 
     :param connection: a connection in autocommit mode (``isolation_level=None``) on which foreign keys are not
         enforced and which nothing else uses: what is written through it does not count as a change.
+    :param when_busy: called once when another connection is writing, before that is waited for.
     """
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: sqlite3.Connection, when_busy: Callable[[], None] = lambda: None) -> None:
         self._connection = connection
+        self._when_busy = when_busy
         names = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name").fetchall()
         self.tables = [UndoTable(connection, name) for (name,) in names if not name.startswith('sqlite_')]
         self._state = quoted(f'{PREFIX}state')
@@ -323,7 +331,7 @@ class UndoLog:
             highest = self._highest(connection)
             for table, above, found, seed in zip(self.tables, self._stack[0].marks, highest, self._seed, strict=True):
                 table.refill(connection, seed)
-                changes[table.name] = TableChanges(above, found, tuple(range(1, above + 1)))
+                changes[table.name] = TableChanges(above, found, tuple(range(1, above + 1)), may_return=True)
         self._seen = -1
         return changes
 
@@ -360,19 +368,28 @@ class UndoLog:
         version: int = self._connection.execute('PRAGMA data_version').fetchone()[0]
         return version
 
-    @staticmethod
-    @contextmanager
-    def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
-        """Keep all others from writing, waiting until they have committed what they are about."""
+    def _begin(self, connection: sqlite3.Connection) -> None:
+        try:
+            connection.execute('BEGIN IMMEDIATE')
+            return
+        except sqlite3.OperationalError as exception:
+            if 'locked' not in str(exception):
+                raise
+        self._when_busy()
         deadline = time.monotonic() + BUSY_TIMEOUT
         while True:
             try:
                 connection.execute('BEGIN IMMEDIATE')
-                break
+                return
             except sqlite3.OperationalError as exception:
-                if 'locked' not in str(exception) or time.monotonic() > deadline:
-                    raise
+                if time.monotonic() > deadline:
+                    raise WriterBusyError(str(exception)) from exception
                 time.sleep(0.001)
+
+    @contextmanager
+    def _transaction(self, connection: sqlite3.Connection) -> Iterator[None]:
+        """Keep all others from writing, waiting until they have committed what they are about."""
+        self._begin(connection)
         before = connection.total_changes
         try:
             yield
