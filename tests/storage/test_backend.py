@@ -213,12 +213,14 @@ def test_clearing_is_refused_while_another_thread_keeps_a_transaction_open(
     thread = threading.Thread(target=keep_open)
     thread.start()
     is_open.wait()
-    temp_storage.get_session().raw.execute('PRAGMA busy_timeout = 10')
+    raw = temp_storage.get_session().raw
+    (timeout,) = raw.execute('PRAGMA busy_timeout').fetchone()
+    raw.execute('PRAGMA busy_timeout = 10')
     try:
         with pytest.raises(exceptions.InvalidOperation, match='another thread keeps a transaction open'):
             temp_storage._clear()
     finally:
-        temp_storage.get_session().raw.execute('PRAGMA busy_timeout = 20000')
+        raw.execute(f'PRAGMA busy_timeout = {timeout}')
         may_end.set()
         thread.join()
 

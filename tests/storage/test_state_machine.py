@@ -169,9 +169,13 @@ class Storage(RuleBasedStateMachine):
 
     @rule()
     def fail_in_transaction(self) -> None:
-        with pytest.raises(ZeroDivisionError), self.profile.storage.transaction():
-            orm.Int(1).store()
-            raise ZeroDivisionError
+        def store_and_fail() -> None:
+            with self.profile.storage.transaction():
+                orm.Int(1).store()
+                raise ZeroDivisionError
+
+        with pytest.raises(ZeroDivisionError):
+            store_and_fail()
 
     @rule()
     @precondition(lambda self: len(self.stack) < 6)

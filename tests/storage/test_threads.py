@@ -16,11 +16,13 @@ from aiida import orm
 from aiida.common import exceptions
 from aiida.storage.sqlite_zip.models import DbUser
 
+from pytest_aiida_temp.storage.undo import BUSY_TIMEOUT
+
 if TYPE_CHECKING:
     from pytest_aiida_temp.storage import SqliteTempBackend
 
-PATIENCE = 15
-"""Seconds after which a thread is taken to be blocked; shorter than the storage itself waits for a lock."""
+PATIENCE = BUSY_TIMEOUT / 2
+"""Seconds after which a thread is taken to be blocked; less than the storage itself waits for a lock."""
 
 
 @pytest.fixture
