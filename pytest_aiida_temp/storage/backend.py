@@ -267,7 +267,7 @@ class SqliteTempBackend(EntityCollections, StorageBackend):
         :raises ~aiida.common.exceptions.InvalidOperation: inside an open transaction, or if another thread keeps one
             open.
         """
-        if self.in_transaction:
+        if self.get_session().in_block:
             raise exceptions.InvalidOperation(
                 'the storage cannot be cleared inside an open transaction: leave `with storage.transaction():` first.'
             )

@@ -2,8 +2,7 @@
 
 SQLAlchemy gives ``:memory:`` one database for each thread. SQLite's ``memdb`` file system (3.36 and later) has named
 databases in memory that any number of connections share; one connection is kept open for as long as it is needed.
-Connections are in autocommit mode and a transaction begins with the first statement that writes: a ``BEGIN`` ahead
-of a mere ``SELECT`` would hold a lock that keeps all other threads from writing until the next commit.
+Connections are in autocommit mode; see :mod:`.lazy` for when a transaction begins.
 """
 
 from __future__ import annotations
@@ -21,23 +20,15 @@ from aiida.storage.sqlite_zip import models
 from aiida.storage.sqlite_zip.utils import create_sqla_engine
 from sqlalchemy.pool import QueuePool
 
+from .lazy import begin_lazily
 from .session import StorageSession
 from .undo import BUSY_TIMEOUT, Changes, UndoLog, WriterBusyError
 
 if TYPE_CHECKING:
-    from sqlalchemy.engine import Connection, Engine
+    from sqlalchemy.engine import Engine
 
 MINIMUM_SQLITE_VERSION = (3, 36, 0)
 Result = TypeVar('Result')
-
-_READS = ('SELECT', 'PRAGMA', 'EXPLAI', 'ROLLBA', 'RELEAS')
-
-
-def _writes(statement: str, context: Any) -> bool:
-    keyword = statement.lstrip()[:6].upper()
-    if keyword[:4] == 'WITH':
-        return bool(context and (context.isinsert or context.isupdate or context.isdelete))
-    return keyword not in _READS
 
 
 def _prepare(connection: sqlite3.Connection, _: Any) -> None:
@@ -64,7 +55,7 @@ class Database:
         self.engine = self._create_engine(uri, echo)
         self._create_schema(version)
         self._undo = UndoLog(self._keeper, self._end_sessions_of_ended_threads)
-        sqlalchemy.event.listen(self.engine, 'before_cursor_execute', self._begin_before_write)
+        begin_lazily(self.engine, self._undo.activate)
         self._local = threading.local()
         self._sessions: weakref.WeakSet[StorageSession] = weakref.WeakSet()
         self._mappers = {model.__tablename__: sqlalchemy.inspect(model) for model in _models()}
@@ -86,12 +77,6 @@ class Database:
         )
         sqlalchemy.event.listen(engine, 'connect', _prepare)
         return engine
-
-    def _begin_before_write(self, _: Connection, cursor: Any, statement: str, *arguments: Any) -> None:
-        """Begin a transaction ahead of a statement that writes, savepoints included; the driver itself never does."""
-        if not cursor.connection.in_transaction and _writes(statement, arguments[1]):
-            cursor.execute('BEGIN IMMEDIATE')
-            self._undo.activate(cursor.connection)
 
     def _create_schema(self, version: str) -> None:
         models.SqliteBase.metadata.create_all(self.engine)

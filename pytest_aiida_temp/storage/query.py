@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 from aiida.storage.sqlite_zip.orm import SqliteQueryBuilder
@@ -14,8 +15,7 @@ if TYPE_CHECKING:
 class TempQueryBuilder(SqliteQueryBuilder):
     """aiida-core's query builder for SQLite, except that a result is read to its end before the first row is given.
 
-    aiida-core keeps a transaction and a cursor open for as long as the caller iterates. Here that would lock other
-    threads out, and a loop that is left early would undo what its body had changed.
+    A cursor that is open for as long as the caller iterates would keep other threads from writing.
     """
 
     _backend: SqliteTempBackend
@@ -24,10 +24,16 @@ class TempQueryBuilder(SqliteQueryBuilder):
         """Return an iterator over all rows as lists; ``batch_size`` has no effect."""
         with self._backend.get_session().reading():
             rows = list(super().iterall(data, None))
-        yield from rows
+        with self._transaction():
+            yield from rows
 
     def iterdict(self, data: Any, batch_size: int | None) -> Iterable[dict[str, dict[str, Any]]]:  # noqa: ARG002
         """Return an iterator over all rows as dictionaries; ``batch_size`` has no effect."""
         with self._backend.get_session().reading():
             rows = list(super().iterdict(data, None))
-        yield from rows
+        with self._transaction():
+            yield from rows
+
+    def _transaction(self) -> AbstractContextManager[Any]:
+        """Undo what the caller does with the rows if an exception ends the loop, as aiida-core does."""
+        return nullcontext() if self._backend.in_transaction else self._backend.get_session().block(of_query=True)

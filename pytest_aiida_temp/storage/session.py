@@ -41,6 +41,14 @@ class _Reader:
     convert: Callable[[Any], Any]
 
 
+@dataclass(eq=False)
+class _Block:
+    """An open ``transaction()`` block and its savepoint."""
+
+    transaction: SessionTransaction
+    of_query: bool
+
+
 @functools.lru_cache(maxsize=256)
 def _reader(mapper: Mapper[Any], name: str) -> _Reader | None:
     """Return how to read an attribute, ``None`` if it is not a column."""
@@ -59,7 +67,7 @@ def _unlock_after_savepoint(session: StorageSession, ended: SessionTransaction) 
     aiida-core makes a savepoint for every link it adds, and raises an error if that fails. The transaction around it
     would go on, and keep other threads out, until this one happens to commit.
     """
-    if ended.nested and not session.in_block and not session.in_nested_transaction() and session.raw.in_transaction:
+    if ended.nested and not session._blocks and not session.in_nested_transaction() and session.raw.in_transaction:
         session.raw.execute('COMMIT')
 
 
@@ -78,7 +86,7 @@ class StorageSession(Session):
         event.listen(self, 'after_soft_rollback', _unlock_after_savepoint)
         event.listen(self, 'persistent_to_deleted', StorageSession._remember)
         self._connection = connection
-        self._blocks: list[SessionTransaction] = []
+        self._blocks: list[_Block] = []
         self._reading = False
         self.thread = threading.current_thread()
         """The thread whose session this is."""
@@ -92,8 +100,8 @@ class StorageSession(Session):
 
     @property
     def in_block(self) -> bool:
-        """Whether a ``transaction()`` block is open."""
-        return bool(self._blocks)
+        """Whether a ``transaction()`` block is open that the caller has to end."""
+        return any(not block.of_query for block in self._blocks)
 
     def expire(self, instance: object, attribute_names: Iterable[str] | None = None) -> None:
         """Forget what was loaded of an instance, or read the one attribute again at once.
@@ -128,36 +136,46 @@ class StorageSession(Session):
     def rollback(self) -> None:
         """Undo what is not committed, of the innermost block where one is open."""
         if self._blocks:
-            self._blocks[-1].rollback()
-            self._blocks[-1] = self.begin_nested()
+            self._blocks[-1].transaction.rollback()
+            self._blocks[-1].transaction = self.begin_nested()
         else:
             super().rollback()
 
     @contextmanager
-    def block(self) -> Iterator[None]:
-        """Undo all that is done inside if it ends with an exception; the outermost block commits."""
+    def block(self, *, of_query: bool = False) -> Iterator[None]:
+        """Undo all that is done inside if it ends with an exception; the outermost block commits.
+
+        :param of_query: it was opened for a loop over the rows of a query, which may never be ended.
+        """
         if self._reading:
             yield
             return
         had_pending = self.raw.in_transaction or bool(self.new or self.dirty or self.deleted)
-        self._blocks.append(self.begin_nested())
-        depth = len(self._blocks)
+        block = _Block(self.begin_nested(), of_query)
+        self._blocks.append(block)
         try:
             yield
-            if len(self._blocks) >= depth:
-                self._blocks[depth - 1].commit()
+            if self._blocks and block is self._blocks[-1]:
+                block.transaction.commit()
         except BaseException:
-            if len(self._blocks) >= depth:
-                self._blocks[depth - 1].rollback()
-                del self._blocks[depth - 1 :]
-                if not self._blocks:
-                    # Either way the lock goes that keeps other threads out.
-                    super().commit() if had_pending else super().rollback()
+            self._undo(block, had_pending)
             raise
-        else:
-            del self._blocks[depth - 1 :]
+        self._end(block)
+
+    def _end(self, block: _Block) -> None:
+        if block in self._blocks:  # else it was abandoned
+            self._blocks.remove(block)
+            if not self._blocks:
+                super().commit()
+
+    def _undo(self, block: _Block, had_pending: bool) -> None:
+        if block not in self._blocks:
+            return
+        block.transaction.rollback()
+        del self._blocks[self._blocks.index(block) :]
         if not self._blocks:
-            super().commit()
+            # Either way the lock goes that keeps other threads out.
+            super().commit() if had_pending else super().rollback()
 
     @contextmanager
     def reading(self) -> Iterator[None]:
@@ -204,12 +222,15 @@ class StorageSession(Session):
             mapper = mappers.get(name)
             if mapper is None:
                 continue
-            for instance in self._loaded_between(mapper, undone.above + 1, undone.highest):
+            gone = [self._loaded(mapper, row) for row in undone.gone]
+            for instance in (*self._loaded_between(mapper, undone.above + 1, undone.highest), *filter(None, gone)):
                 self._forget_collections(mapper, instance)
                 if undone.may_return:
                     self._remember(instance)
                 self.expunge(instance)
             for row in undone.rows:
+                if row > undone.above:
+                    continue
                 instance = self._loaded(mapper, row)
                 if instance is not None:
                     self.expire(instance)

@@ -17,7 +17,7 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 BUSY_TIMEOUT = 10.0
 """Seconds to wait for another thread's transaction."""
@@ -33,13 +33,23 @@ class TableChanges:
     :param above: rows with an id greater than this were new and are gone.
     :param highest: the greatest row id that there was.
     :param rows: ids of older rows that were put back as they had been.
+    :param gone: ids up to ``above`` that were new all the same, in the place of rows deleted earlier.
     :param may_return: some of the rows that are gone are put back with a later restore.
     """
 
     above: int
     highest: int
-    rows: tuple[int, ...]
+    rows: frozenset[int]
+    gone: frozenset[int] = frozenset()
     may_return: bool = False
+
+    def after(self, earlier: TableChanges | None) -> TableChanges:
+        """Return these changes together with those that were undone before them."""
+        if earlier is None:
+            return self
+        rows = self.rows | (earlier.rows - self.gone)
+        gone = self.gone | (earlier.gone - self.rows)
+        return replace(self, highest=max(self.highest, earlier.highest), rows=rows, gone=gone)
 
 
 Changes = dict[str, TableChanges]
@@ -98,7 +108,7 @@ class UndoTable:
         """Return the table to its state at the checkpoint ``level`` and drop what was kept for it."""
         if highest > above:
             connection.execute(f'DELETE FROM {self.source} WHERE {self.row} > ?', (above,))
-        found = connection.execute(f'SELECT row FROM {self.images} WHERE level = ?', (level,)).fetchall()
+        found = connection.execute(f'SELECT row, existed FROM {self.images} WHERE level = ?', (level,)).fetchall()
         if found:
             of_level = f'FROM {self.images} WHERE level = ?'
             connection.execute(f'DELETE FROM {self.source} WHERE {self.row} IN (SELECT row {of_level})', (level,))
@@ -107,7 +117,8 @@ class UndoTable:
                 (level,),
             )
             connection.execute(f'DELETE {of_level}', (level,))
-        return TableChanges(above, highest, tuple(row for (row,) in found))
+        rows = frozenset(row for row, existed in found if existed and row <= above)
+        return TableChanges(above, highest, rows, frozenset(row for row, existed in found if not existed))
 
     def disown(self, connection: sqlite3.Connection, level: int, above: int, highest: int) -> None:
         """Note the rows after ``above`` as new at a checkpoint whose mark is about to be raised to ``highest``."""
@@ -317,7 +328,7 @@ class UndoLog:
             for table, above, upto in zip(self.tables, this.marks, following.marks, strict=True):
                 undone = table.excise(connection, level, later, above, upto)
                 if undone:
-                    changes[table.name] = TableChanges(above, upto, undone.rows)
+                    changes[table.name] = replace(undone, above=above, highest=upto)
         self._seen = -1
         self._set_stack([*self._stack[:position], *self._stack[position + 1 :]])
         return changes
@@ -331,7 +342,7 @@ class UndoLog:
             highest = self._highest(connection)
             for table, above, found, seed in zip(self.tables, self._stack[0].marks, highest, self._seed, strict=True):
                 table.refill(connection, seed)
-                changes[table.name] = TableChanges(above, found, tuple(range(1, above + 1)), may_return=True)
+                changes[table.name] = TableChanges(above, found, frozenset(range(1, above + 1)), may_return=True)
         self._seen = -1
         return changes
 
@@ -356,10 +367,7 @@ class UndoLog:
             if highest <= above and not kept:
                 continue
             undone = table.restore(connection, checkpoint.level, above, highest)
-            earlier = changes.get(table.name)
-            if earlier:
-                undone = TableChanges(above, max(highest, earlier.highest), undone.rows + earlier.rows)
-            changes[table.name] = undone
+            changes[table.name] = undone.after(changes.get(table.name))
 
     def _is_unchanged(self) -> bool:
         return self._data_version() == self._seen

@@ -120,7 +120,21 @@ def test_the_session_is_usable_after_an_error_in_the_database(temp_storage: Sqli
     assert labels() == ['after']
 
 
-def test_a_loop_over_a_query_can_store_and_be_left_early(temp_storage: SqliteTempBackend) -> None:
+def test_a_loop_over_a_query_stores_what_its_body_stores(temp_storage: SqliteTempBackend) -> None:
+    for number in range(3):
+        orm.Int(number, label=str(number)).store()
+
+    for (node,) in orm.QueryBuilder().append(orm.Int).iterall(batch_size=1):
+        node.base.extras.set('seen', True)
+        orm.Int(10, label='stored').store()
+
+    assert labels() == ['0', '1', '2', 'stored', 'stored', 'stored']
+    assert orm.QueryBuilder().append(orm.Int, filters={'extras.seen': True}).count() == 3
+
+
+def test_a_loop_over_a_query_that_is_left_early_undoes_its_body_as_in_aiida_core(
+    temp_storage: SqliteTempBackend,
+) -> None:
     for number in range(3):
         orm.Int(number, label=str(number)).store()
 
@@ -129,8 +143,8 @@ def test_a_loop_over_a_query_can_store_and_be_left_early(temp_storage: SqliteTem
         orm.Int(10, label='stored').store()
         break
 
-    assert labels() == ['0', '1', '2', 'stored']
-    assert orm.QueryBuilder().append(orm.Int, filters={'extras.seen': True}).count() == 1
+    assert labels() == ['0', '1', '2']
+    assert orm.QueryBuilder().append(orm.Int, filters={'extras.seen': True}).count() == 0
 
 
 # Clearing

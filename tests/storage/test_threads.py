@@ -16,7 +16,7 @@ from aiida import orm
 from aiida.common import exceptions
 from aiida.storage.sqlite_zip.models import DbUser
 
-from pytest_aiida_temp.storage.undo import BUSY_TIMEOUT
+from pytest_aiida_temp.storage.undo import BUSY_TIMEOUT, UndoTable
 
 if TYPE_CHECKING:
     from pytest_aiida_temp.storage import SqliteTempBackend
@@ -183,21 +183,26 @@ def test_a_thread_sees_a_reset_of_another_one(temp_storage: SqliteTempBackend, o
     assert other.submit(lambda: temp_storage.default_user.is_stored).result()
 
 
-def test_threads_can_clear_at_once(temp_storage: SqliteTempBackend) -> None:
-    together = threading.Barrier(4)
+def test_two_threads_can_clear_at_once(
+    temp_storage: SqliteTempBackend, other: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    temp_storage.set_global_variable('variable', 1)
+    first_is_inside, second_is_done, restore = threading.Event(), threading.Event(), UndoTable.restore
 
-    def store_and_clear(thread: int) -> None:
-        together.wait()
-        for number in range(25):
-            temp_storage.set_global_variable(f'{thread} {number}', number)
-            temp_storage._clear()
+    def restore_while_the_other_clears(*args: Any) -> Any:
+        first_is_inside.set()
+        second_is_done.wait(0.2)
+        return restore(*args)
 
-    with ThreadPoolExecutor(4) as executor:
-        assert list(executor.map(store_and_clear, range(4))) == [None] * 4
+    monkeypatch.setattr(UndoTable, 'restore', restore_while_the_other_clears)
+    first = other.submit(temp_storage._clear)
+    assert first_is_inside.wait(PATIENCE)
+    temp_storage._clear()
+    second_is_done.set()
+    first.result(PATIENCE)
 
-    assert orm.User.collection.count() == 1
     with pytest.raises(KeyError):
-        temp_storage.get_global_variable('0 24')
+        temp_storage.get_global_variable('variable')
     assert store('again').pk == 1
 
 
