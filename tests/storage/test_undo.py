@@ -166,8 +166,8 @@ def test_a_restore_tells_which_rows_it_undid(sample: Sample) -> None:
     changes = sample.log.restore(sample.base)
 
     assert changes.keys() == {'parent', 'child'}
-    assert (changes['parent'].above, changes['parent'].highest, changes['parent'].rows) == (4, 9, ())
-    assert changes['child'].rows == (2,)
+    assert (changes['parent'].above, changes['parent'].highest, changes['parent'].rows) == (4, 9, frozenset())
+    assert changes['child'].rows == {2}
 
 
 def test_row_ids_go_on_from_the_checkpoint(sample: Sample) -> None:
