@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
-import threading
 import weakref
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,9 +22,10 @@ from aiida.storage.sqlite_zip.migrator import get_schema_version_head
 from pydantic import BaseModel, Field
 
 from . import bulk
-from .contents import Contents, StorageCheckpoint, make_folder
+from .contents import Contents, make_folder
 from .entities import EntityCollections
 from .query import TempQueryBuilder
+from .resetting import Resetting
 
 if TYPE_CHECKING:
     from aiida.orm.autogroup import AutogroupManager
@@ -34,13 +34,12 @@ if TYPE_CHECKING:
 
     from .repository import SandboxShaRepositoryBackend
     from .session import StorageSession
-    from .undo import Changes
 
 LOGGER = AIIDA_LOGGER.getChild('storage.aiida_temp')
 ENTRY_POINT = 'aiida_temp.sqlite'
 
 
-class SqliteTempBackend(EntityCollections, StorageBackend):
+class SqliteTempBackend(Resetting, EntityCollections, StorageBackend):
     """A storage in memory, with a sandbox folder for files, that goes when the process ends.
 
     Not for data that anybody wants to keep. The members follow the contract of
@@ -258,97 +257,6 @@ class SqliteTempBackend(EntityCollections, StorageBackend):
     def in_transaction(self) -> bool:
         """Return whether a transaction is active in the calling thread."""
         return self.get_session().in_nested_transaction()
-
-    # Clearing
-
-    def _clear(self) -> None:
-        """Return to the state of a storage just made: empty but for the default user.
-
-        :raises ~aiida.common.exceptions.InvalidOperation: inside an open transaction, or if another thread keeps one
-            open.
-        """
-        if self.get_session().in_block:
-            raise exceptions.InvalidOperation(
-                'the storage cannot be cleared inside an open transaction: leave `with storage.transaction():` first.'
-            )
-        self._reset('cleared', self._live.clear)
-
-    def checkpoint(self) -> StorageCheckpoint:
-        """Take a checkpoint, a state that can be returned to."""
-        return self._live.checkpoint()
-
-    def abandon(self) -> None:
-        """Undo what the calling thread has not committed, open transactions included."""
-        self.get_session().abandon()
-
-    def has(self, checkpoint: StorageCheckpoint) -> bool:
-        """Return whether a checkpoint can be returned to."""
-        return self._live.has(checkpoint)
-
-    @property
-    def latest_checkpoint(self) -> StorageCheckpoint:
-        """The checkpoint that was taken last, of those that can be returned to."""
-        return self._live.latest
-
-    def restore(self, checkpoint: StorageCheckpoint, *, keep: bool = True) -> None:
-        """Return to a checkpoint; those taken after it are gone, and so is what is not committed.
-
-        :param keep: the checkpoint itself remains.
-        :raises CheckpointGoneError: if the checkpoint is gone.
-        :raises ~aiida.common.exceptions.InvalidOperation: if another thread keeps a transaction open.
-        """
-        self._reset('reset', lambda: self._live.restore(checkpoint, keep=keep))
-
-    def insert_checkpoint(self, before: StorageCheckpoint) -> StorageCheckpoint:
-        """Take a checkpoint of the same state as a given one, ahead of it."""
-        return self._live.insert(before)
-
-    def hand_over(self, checkpoint: StorageCheckpoint, into: StorageCheckpoint) -> bool:
-        """End the latest checkpoint, giving the changes since to an earlier one, past those in between.
-
-        :returns: whether anything older was changed or deleted, which cannot be kept apart.
-        """
-        return self._live.hand_over(checkpoint, into)
-
-    def excise(self, checkpoint: StorageCheckpoint) -> None:
-        """Undo in the database what happened between a checkpoint and the next one; keep what came after that."""
-        self._reset('reset', lambda: self._live.excise(checkpoint))
-
-    def has_deleted(self, table: str, pk: int) -> bool:
-        """Return whether the calling thread deleted a row whose object is still held by somebody."""
-        return self._live.database.has_deleted(table, pk)
-
-    def threads(self) -> list[threading.Thread]:
-        """Return the other threads that have a session and still run."""
-        return self._live.database.threads()
-
-    def new_entities(self, checkpoint: StorageCheckpoint) -> list[tuple[str, int, str]]:
-        """Return table, primary key and uuid of what was stored since a checkpoint, at most 100 per table."""
-        return self._live.new_entities(checkpoint)
-
-    def _reset(self, verb: str, undo: Callable[[], Changes]) -> None:
-        try:
-            changes = undo()
-        except sqlite3.OperationalError as exception:
-            raise exceptions.InvalidOperation(
-                f'the storage cannot be {verb}, as another thread keeps a transaction open: {exception}'
-            ) from exception
-        if models.DbUser.__tablename__ in changes:
-            self.reset_default_user()
-        self._fresh_autogroup = None
-
-    @property
-    def _autogroup(self) -> AutogroupManager:
-        """The manager of automatic groups, made anew when one is first asked for after a reset."""
-        from aiida.orm.autogroup import AutogroupManager
-
-        if self._fresh_autogroup is None:
-            self._fresh_autogroup = AutogroupManager(self)
-        return self._fresh_autogroup
-
-    @_autogroup.setter
-    def _autogroup(self, manager: AutogroupManager) -> None:
-        self._fresh_autogroup = manager
 
     # Entities
 

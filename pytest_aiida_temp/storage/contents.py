@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from aiida.manage.configuration.profile import Profile
 
     from .backend import SqliteTempBackend
-    from .undo import Changes
+    from .images import Changes
 
 P = ParamSpec('P')
 Result = TypeVar('Result')

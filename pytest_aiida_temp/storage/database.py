@@ -20,9 +20,10 @@ from aiida.storage.sqlite_zip import models
 from aiida.storage.sqlite_zip.utils import create_sqla_engine
 from sqlalchemy.pool import QueuePool
 
+from .images import Changes
 from .lazy import begin_lazily
 from .session import StorageSession
-from .undo import BUSY_TIMEOUT, Changes, UndoLog, WriterBusyError
+from .undo import BUSY_TIMEOUT, UndoLog, WriterBusyError
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import Engine

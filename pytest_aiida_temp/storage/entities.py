@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import threading
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from aiida.storage.sqlite_zip import models, orm
@@ -12,6 +13,8 @@ if TYPE_CHECKING:
     from aiida.orm.users import User
 
     from .backend import SqliteTempBackend
+    from .contents import Contents
+    from .session import StorageSession
 
 
 class TempUserCollection(orm.SqliteUserCollection):
@@ -40,9 +43,13 @@ class EntityCollections:
 
     profile: Any
     get_backend_entity: Any
-    get_session: Any
-    _live: Any
+    get_session: Callable[[], StorageSession]
     _default_users: threading.local
+
+    if TYPE_CHECKING:
+
+        @property
+        def _live(self) -> Contents: ...
 
     @functools.cached_property
     def authinfos(self) -> orm.SqliteAuthInfoCollection:

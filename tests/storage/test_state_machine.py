@@ -27,7 +27,7 @@ from hypothesis.stateful import (
 
 from pytest_aiida_temp import temp_profile
 from pytest_aiida_temp.storage.contents import CheckpointGoneError
-from pytest_aiida_temp.storage.undo import PREFIX
+from pytest_aiida_temp.storage.images import PREFIX
 
 if TYPE_CHECKING:
     from pytest_aiida_temp import TempProfile

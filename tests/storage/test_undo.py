@@ -16,7 +16,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pytest_aiida_temp.storage import undo
-from pytest_aiida_temp.storage.undo import PREFIX, UndoLog
+from pytest_aiida_temp.storage.images import PREFIX
+from pytest_aiida_temp.storage.undo import UndoLog
 
 if TYPE_CHECKING:
     from pytest_aiida_temp.storage import SqliteTempBackend
