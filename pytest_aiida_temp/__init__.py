@@ -8,9 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .loading import temp_profile
-
 if TYPE_CHECKING:
+    from .loading import temp_profile
     from .profile import TempProfile
 
 __version__ = '0.1.0'
@@ -18,6 +17,10 @@ __all__ = ('TempProfile', '__version__', 'temp_profile')
 
 
 def __getattr__(name: str) -> Any:
+    if name == 'temp_profile':
+        from .loading import temp_profile
+
+        return temp_profile
     if name == 'TempProfile':
         from .environment import import_module
 

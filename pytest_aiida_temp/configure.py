@@ -8,9 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from .environment import UnsupportedVersionError, loaded_profile_name
 from .isolation import Isolation, isolation_of, marker_key, set_isolation
-from .tmpdir import hand_over
 
 if TYPE_CHECKING:
     from .options import Given, MarkerArguments, Settings
@@ -129,6 +127,8 @@ def start(config: pytest.Config) -> None:
     only_prints = getattr(config.known_args_namespace, 'help', False) or config.known_args_namespace.version
     if not settings.enabled or _isolated in config.stash or only_prints:
         return
+    from .environment import UnsupportedVersionError, loaded_profile_name
+
     _refuse_profile(loaded_profile_name(), 'before pytest read its options')
     isolation = _make_isolation(config, settings)
     try:
@@ -152,7 +152,10 @@ def configure(config: pytest.Config) -> None:
         'aiida_temp(reset=True): run on the ephemeral AiiDA profile; storage is reset after the test (True, '
         "'function'), after the 'class', 'module', 'package' or 'session', or never on account of this test (False).",
     )
-    hand_over(config)
+    if _isolated in config.stash:
+        from .tmpdir import hand_over
+
+        hand_over(config)
     start(config)
     if _isolated not in config.stash:
         _make_isolation(config, read_settings(config))
@@ -166,6 +169,8 @@ def check_loaded_profile(config: pytest.Config) -> None:
     """
     isolation = isolation_of(config)
     if isolation.settings.enabled and isolation.profile is not None:
+        from .environment import loaded_profile_name
+
         name = loaded_profile_name()
         _refuse_profile(None if name == isolation.profile.name else name, 'while a conftest or test was imported')
 

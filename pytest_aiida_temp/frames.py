@@ -15,18 +15,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from .isolation import Resets
     from .profile import Checkpoint, TempProfile
-
-
-@dataclass
-class Resets:
-    """How often storage was reset, and how long that took.
-
-    :param seconds: in all.
-    """
-
-    count: int = 0
-    seconds: float = 0.0
 
 
 @dataclass
@@ -46,11 +36,12 @@ class Frame:
 class Frames:
     """The frames of a run, widest first.
 
+    :param resets: what counts them.
     :param before_reset: called with the checkpoint that is about to be returned to.
     """
 
-    def __init__(self, profile: TempProfile, before_reset: Callable[[Checkpoint], None]) -> None:
-        self.resets = Resets()
+    def __init__(self, profile: TempProfile, resets: Resets, before_reset: Callable[[Checkpoint], None]) -> None:
+        self._resets = resets
         self._profile = profile
         self._before_reset = before_reset
         self._frames: list[Frame] = []
@@ -159,8 +150,8 @@ class Frames:
             self._count(began)
 
     def _count(self, began: float) -> None:
-        self.resets.count += 1
-        self.resets.seconds += time.perf_counter() - began
+        self._resets.count += 1
+        self._resets.seconds += time.perf_counter() - began
 
 
 def _is_inside(node: Any, other: Any) -> bool:

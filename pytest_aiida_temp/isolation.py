@@ -10,18 +10,14 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from .frames import Frames, Resets
-from .loading import temp_profile
-from .tmpdir import make_folder
-
 if TYPE_CHECKING:
     from _pytest.fixtures import FixtureDef
 
+    from .frames import Frames
     from .history import History
     from .leftovers import Leftovers
     from .options import MarkerArguments, Settings
@@ -35,6 +31,14 @@ ORDER = ('function', 'class', 'module', 'package', 'session')
 
 class IsolationWarning(pytest.PytestWarning):
     """Something cannot be isolated, or was left behind by a test."""
+
+
+class Resets:
+    """How often storage was reset, and how many seconds that took in all."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.seconds = 0.0
 
 
 class Isolation:
@@ -71,13 +75,15 @@ class Isolation:
     def start(self) -> TempProfile:
         """Make the profile on first use, and load it."""
         if self._profile is None:
-            folder: Path = make_folder(self._config)
-            self._profile = self._stack.enter_context(temp_profile(folder=folder))
+            # Imported here, as all of this costs a run nothing that does not use the plugin.
+            from .frames import Frames
             from .history import History
+            from .loading import temp_profile
+            from .tmpdir import make_folder
 
+            self._profile = self._stack.enter_context(temp_profile(folder=make_folder(self._config)))
             self._history = History()
-            self._frames = Frames(self._profile, self._note)
-            self._frames.resets = self.resets
+            self._frames = Frames(self._profile, self.resets, self._note)
         return self._profile.load()
 
     def close(self) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterable
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
+from aiida.storage.sqlite_zip import models
 from aiida.storage.sqlite_zip.orm import SqliteQueryBuilder
 
 if TYPE_CHECKING:
@@ -22,10 +24,11 @@ class TempQueryBuilder(SqliteQueryBuilder):
 
     def iterall(self, data: Any, batch_size: int | None) -> Iterable[list[Any]]:  # noqa: ARG002
         """Return an iterator over all rows as lists; ``batch_size`` has no effect."""
-        with self._backend.get_session().reading():
-            rows = list(super().iterall(data, None))
-        with self._transaction():
-            yield from rows
+        with self.query_session(data) as build:
+            rows = self.get_session().execute(build.query.statement).all()
+            with self._transaction():
+                for row in rows:
+                    yield [self.to_backend(item) for item in row]
 
     def iterdict(self, data: Any, batch_size: int | None) -> Iterable[dict[str, dict[str, Any]]]:  # noqa: ARG002
         """Return an iterator over all rows as dictionaries; ``batch_size`` has no effect."""
@@ -33,6 +36,12 @@ class TempQueryBuilder(SqliteQueryBuilder):
             rows = list(super().iterdict(data, None))
         with self._transaction():
             yield from rows
+
+    def to_backend(self, res: Any) -> Any:
+        """Return the backend entity for a row of a table, and any other value as it is."""
+        if isinstance(res, models.SqliteBase):
+            return self._backend.get_backend_entity(res)
+        return str(res) if isinstance(res, uuid.UUID) else res
 
     def _transaction(self) -> AbstractContextManager[Any]:
         """Undo what the caller does with the rows if an exception ends the loop, as aiida-core does."""
