@@ -244,3 +244,27 @@ def test_all_files_lie_in_the_folder_that_the_user_names(pytester: pytest.Pytest
     pytester.runpytest_inprocess('--basetemp=named', *flag.split()).assert_outcomes(passed=1)
 
     assert [path.name for path in (pytester.path / 'named').glob('aiida-temp-*')] != []
+
+
+def test_a_killed_run_leaves_nothing_outside_the_folder_that_pytest_prunes(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    temporary = pytester.mkdir('temporary')
+    monkeypatch.setenv('TMPDIR', str(temporary))
+    monkeypatch.delenv('PYTEST_DEBUG_TEMPROOT')  # which pytester sets
+    pytester.makepyfile("""
+        import io, os, signal
+
+        def test_it():
+            from aiida import orm
+
+            orm.SinglefileData(io.BytesIO(b'content')).store()
+            os.kill(os.getpid(), signal.SIGKILL)
+    """)
+
+    result = pytester.run(sys.executable, '-m', 'pytest', '--aiida-temp')
+
+    assert result.ret == -9
+    (left,) = temporary.iterdir()
+    assert left.name.startswith('pytest-of-')
+    assert len(list(left.rglob('.aiida'))) == 1
