@@ -60,6 +60,7 @@ def pytester(
     for name in list(os.environ):
         if name.startswith(_OF_OUTER_RUN):
             monkeypatch.delenv(name)
+    monkeypatch.setenv('PYTEST_ADDOPTS', '-p no:randomly')  # the order inside is part of what is tested
     pytester.makepyfile(nodes=_NODES)
     before = get_manager().get_profile()
     get_manager().unload_profile()

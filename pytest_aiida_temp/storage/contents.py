@@ -73,14 +73,18 @@ class Contents:
 
     def __init__(self, profile: Profile, version: str) -> None:
         config = profile.storage_config or {}
-        folder = Path(config.get('filepath') or make_folder())
-        is_ours = not folder.exists() or folder.name.startswith(FOLDER_PREFIX)
+        self._lock = threading.RLock()
         self.default_user_is_untouched = True
         """Whether nobody has asked for the default user to be made, which it is already."""
-        self._lock = threading.RLock()
         self.database = Database(version, echo=bool(config.get('debug')))
-        self.repository = SandboxShaRepositoryBackend(folder)
-        self.repository.initialise()
+        try:
+            folder = Path(config.get('filepath') or make_folder())
+            is_ours = not folder.exists() or folder.name.startswith(FOLDER_PREFIX)
+            self.repository = SandboxShaRepositoryBackend(folder)
+            self.repository.initialise()
+        except OSError:
+            self.database.close()
+            raise
         self.database.add_default_user(profile.default_user_email)
         self._checkpoints: list[StorageCheckpoint] = []
         self.checkpoint()
