@@ -68,7 +68,7 @@ def test_a_test_that_is_skipped_before_it_begins_is_no_error(pytester: pytest.Py
         def test_marker():
             pass
 
-        @pytest.mark.xfail(run=False)
+        @pytest.mark.xfail(run=False, reason='a skip by another name')
         def test_expected_to_fail(aiida_temp_profile):
             pass
 

@@ -77,7 +77,7 @@ def bulk_storage(storage: StorageBackend) -> StorageBackend:
     row = {'label': 'probe', 'hostname': 'probe', 'metadata': {}}
     try:
         (pk,) = storage.bulk_insert(EntityTypes.COMPUTER, [row], allow_defaults=True)
-    except NotImplementedError:
+    except NotImplementedError:  # SQLAlchemy 2.0.0, over the RETURNING that aiida-core asks for
         if storage.profile.storage_backend == 'core.sqlite_dos':
             pytest.skip('aiida-core cannot insert in bulk with this version of SQLAlchemy')
         raise
