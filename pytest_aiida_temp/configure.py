@@ -135,6 +135,9 @@ def start(config: pytest.Config) -> None:
         isolation.start()
     except UnsupportedVersionError as exception:
         raise pytest.UsageError(str(exception)) from None
+    from .takeover import Takeover
+
+    isolation.takeover = Takeover(isolation)
 
 
 def _make_isolation(config: pytest.Config, settings: Settings) -> Isolation:
@@ -149,8 +152,9 @@ def configure(config: pytest.Config) -> None:
     """Register the marker, and make sure that all is ready also where conftest files loaded the plugin."""
     config.addinivalue_line(
         'markers',
-        'aiida_temp(reset=True): run on the ephemeral AiiDA profile; storage is reset after the test (True, '
-        "'function'), after the 'class', 'module', 'package' or 'session', or never on account of this test (False).",
+        'aiida_temp(reset=True, profile=True): run on the ephemeral AiiDA profile; storage is reset after the test '
+        "(True, 'function'), after the 'class', 'module', 'package' or 'session', or never on account of this test "
+        "(False). profile=False: run on the suite's own fixtures, also with --aiida-temp.",
     )
     if _isolated in config.stash:
         from .tmpdir import hand_over

@@ -72,6 +72,12 @@ class ActiveConfiguration:
 
         return cls(os.environ.get(VARIABLE), _Settings().get(), configuration.CONFIG)
 
+    @classmethod
+    def of(cls, config: Config) -> ActiveConfiguration:
+        """Return what is in use when a configuration is."""
+        current = cls.current()
+        return current if current.config is config else cls(str(config.dirpath), Path(config.dirpath), config)
+
     def use(self) -> None:
         """Put the variable, AiiDA's idea of its folder and the loaded configuration back."""
         from aiida.manage import configuration

@@ -38,16 +38,42 @@ class Frames:
 
     :param resets: what counts them.
     :param before_reset: called with the checkpoint that is about to be returned to.
+    :param settle: called after what may have loaded the profile while tests run on another one.
     """
 
-    def __init__(self, profile: TempProfile, resets: Resets, before_reset: Callable[[Checkpoint], None]) -> None:
+    def __init__(
+        self,
+        profile: TempProfile,
+        resets: Resets,
+        before_reset: Callable[[Checkpoint], None],
+        settle: Callable[[], None] = lambda: None,
+    ) -> None:
         self._resets = resets
         self._profile = profile
         self._before_reset = before_reset
+        self._settle = settle
+        self._base: Checkpoint | None = None
         self._frames: list[Frame] = []
 
     def __len__(self) -> int:
         return len(self._frames)
+
+    def take_base(self) -> None:
+        """Make what there is now the state outside of all scopes, instead of an empty storage."""
+        self._base = self._profile.checkpoint()
+
+    def return_to_base(self) -> None:
+        """Leave all scopes, and undo what was stored outside of them."""
+        self._frames.clear()
+        self._profile.storage.abandon()
+        if self._base is None:
+            self._profile.reset()
+        else:
+            self._profile.restore_if_there(self._base, keep=True)
+
+    def drop(self) -> None:
+        """Forget all frames, as the profile is about to go."""
+        self._frames.clear()
 
     def ensure(self, node: Any, *, leave_by_itself: bool = True) -> None:
         """Take a checkpoint for a node, unless there is one.
@@ -73,6 +99,7 @@ class Frames:
         fixturedef.addfinalizer(lambda: self._excise(frame))
         yield
         self._frames.append(Frame(node, self._profile.checkpoint()))
+        self._settle()
 
     @contextmanager
     def late(self, node: Any) -> Iterator[list[bool]]:
@@ -95,6 +122,7 @@ class Frames:
             for frame, its_checkpoint in zip(between, replaced, strict=True):
                 frame.checkpoint = its_checkpoint
             outcome.append(changed)
+            self._settle()
 
     def is_late(self, node: Any) -> bool:
         """Return whether a scope inside the node's has begun already."""
@@ -150,6 +178,7 @@ class Frames:
             self._count(began)
 
     def _count(self, began: float) -> None:
+        self._settle()
         self._resets.count += 1
         self._resets.seconds += time.perf_counter() - began
 

@@ -45,11 +45,16 @@ class Settings(BaseModel):
 
 
 class MarkerArguments(BaseModel):
-    """The arguments of ``@pytest.mark.aiida_temp``."""
+    """The arguments of ``@pytest.mark.aiida_temp``.
+
+    :param reset: the scope after which storage is reset, ``True`` for that of the run, ``False`` for never.
+    :param profile: whether the test runs on the ephemeral profile; if not, on the suite's own fixtures.
+    """
 
     model_config = ConfigDict(frozen=True, extra='forbid')
 
     reset: StrictBool | Scope = True
+    profile: StrictBool = True
 
     def scope(self, default: str) -> str | None:
         """Return the scope after which storage is reset, or ``None`` for never.
@@ -93,5 +98,6 @@ def read_marker(args: Iterable[Any], kwargs: Mapping[str, Any]) -> MarkerArgumen
     call = f'@pytest.mark.{MARKER}({name}={kwargs[name]!r})'
     if error['type'] == 'extra_forbidden':
         raise InvalidOptionError(f'{call}: there is no argument {name!r}; allowed: {allowed}.')
-    scopes = ', '.join(map(repr, SCOPES))
-    raise InvalidOptionError(f'{call}: the value is not allowed; {name} must be True, False or one of {scopes}.')
+    others = f' or one of {", ".join(map(repr, SCOPES))}' if name == 'reset' else ''
+    values = f'True, False{others}' if others else 'True or False'
+    raise InvalidOptionError(f'{call}: the value is not allowed; {name} must be {values}.')

@@ -59,7 +59,7 @@ def pytest_runtest_call(item: pytest.Item) -> None:
 @pytest.hookimpl(hookwrapper=True, tryfirst=True)
 def pytest_fixture_setup(fixturedef: FixtureDef[Any], request: SubRequest) -> Generator[None]:
     """Take the checkpoint of a scope before its first fixture runs."""
-    with isolation_of(request.config).fixture(fixturedef, request.node):
+    with isolation_of(request.config).fixture(fixturedef, request):
         yield
 
 

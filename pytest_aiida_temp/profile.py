@@ -65,19 +65,29 @@ class TempProfile(Profile):
 
     options: Any
     default_user_email: Any
+    seconds_to_make: float
     _configuration: ActiveConfiguration
     _logging: LoggingState
     _made: _Process
 
     @classmethod
     def create(
-        cls, configuration: ActiveConfiguration, folder: Path, name: str, email: str = DEFAULT_USER_EMAIL
+        cls,
+        configuration: ActiveConfiguration,
+        folder: Path,
+        name: str,
+        *,
+        email: str = DEFAULT_USER_EMAIL,
+        broker: tuple[str | None, dict[str, Any] | None] = (None, None),
+        options: dict[str, Any] | None = None,
     ) -> TempProfile:
-        """Return a new profile with an empty storage, as the default of a configuration.
+        """Return a new profile with an empty storage, in a configuration of which it is the default if it is the first.
 
         :param configuration: where to add it.
         :param folder: where the sandbox for files is made.
         :param email: of the default user.
+        :param broker: the entry point of its broker, and the configuration of that.
+        :param options: AiiDA's config options by name, besides those that every ephemeral profile has.
         """
         profile = cls(
             name,
@@ -88,8 +98,8 @@ class TempProfile(Profile):
                     # Another process reads the configuration too, but cannot see the memory of this one.
                     'config': {'filepath': str(folder), 'owner': os.getpid()},
                 },
-                cls.KEY_PROCESS: {'backend': None, 'config': {}},
-                cls.KEY_OPTIONS: deepcopy(OPTIONS),
+                cls.KEY_PROCESS: {'backend': broker[0], 'config': broker[1] or {}},
+                cls.KEY_OPTIONS: {**deepcopy(OPTIONS), **(options or {})},
                 cls.KEY_TEST_PROFILE: True,
             },
         )
@@ -97,7 +107,7 @@ class TempProfile(Profile):
         profile.storage_cls.initialise(profile)
         config: Any = configuration.config
         config.add_profile(profile)
-        config.set_default_profile(name)
+        config.set_default_profile(name)  # unless there is one
         config.store()
         profile._made = profile._read_process()
         return profile
@@ -115,16 +125,25 @@ class TempProfile(Profile):
         return self
 
     @property
+    def configuration(self) -> Any:
+        """AiiDA's configuration that the profile is in."""
+        return self._configuration.config
+
+    @property
     def is_loaded(self) -> bool:
         """Whether this is AiiDA's loaded profile."""
         return get_manager().get_profile() is self
 
     def delete(self) -> None:
-        """Unload the profile and delete its storage."""
+        """Unload the profile, delete its storage and take it out of the configuration."""
         manager = get_manager()
         if manager.get_profile() is self:
             manager.unload_profile()
         self.storage_cls(self).delete()
+        config = self.configuration
+        if config.default_profile_name != self.name and self.name in config.profile_names:
+            config.remove_profile(self.name)
+            config.store()
 
     @property
     def storage(self) -> SqliteTempBackend:
@@ -177,10 +196,13 @@ class TempProfile(Profile):
         finally:
             self.restore(checkpoint, keep=False)
 
-    def restore_if_there(self, checkpoint: Checkpoint) -> None:
-        """Return to a checkpoint and end it, or to the latest one if a test returned to one before it."""
+    def restore_if_there(self, checkpoint: Checkpoint, *, keep: bool = False) -> None:
+        """Return to a checkpoint, or to the latest one if a test returned to one before it.
+
+        :param keep: the checkpoint itself remains, to be returned to again.
+        """
         if self.storage.has(checkpoint.storage):
-            self.restore(checkpoint, keep=False)
+            self.restore(checkpoint, keep=keep)
         else:
             self.storage.restore(self.storage.latest_checkpoint)
             self._restore_process(checkpoint.process)
@@ -206,7 +228,7 @@ class TempProfile(Profile):
         return between, changed
 
     def _read_process(self) -> _Process:
-        config: Any = self._configuration.config
+        config = self.configuration
         return _Process(
             deepcopy(self.options),
             self.default_user_email,
@@ -226,7 +248,7 @@ class TempProfile(Profile):
             self.options = deepcopy(state.options)
             self.default_user_email = state.email
             self.storage.reset_default_user()
-        config: Any = self._configuration.config
+        config = self.configuration
         if config.options != state.global_options or config.default_profile_name != state.default_profile:
             config.options = deepcopy(state.global_options)
             config.set_default_profile(state.default_profile, overwrite=True)

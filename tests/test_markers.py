@@ -135,12 +135,12 @@ def test_a_test_that_resets_starts_fresh_after_tests_that_do_not(pytester: pytes
 
 
 INVALID = [
-    ('scope="class"', ["scope='class'", "no argument 'scope'", 'allowed: reset=']),
+    ('scope="class"', ["scope='class'", "no argument 'scope'", 'allowed: reset=, profile=']),
     ('reset="test"', ["reset='test'", "'function', 'class', 'module', 'package', 'session'"]),
     ('reset=None', ['reset=None', "'function', 'class', 'module', 'package', 'session'"]),
     ('reset=1', ['reset=1', 'True, False']),
     ('reset=["class"]', ["reset=['class']", 'True, False']),
-    ('"class"', ["('class')", 'keyword', 'allowed: reset=']),
+    ('"class"', ["('class')", 'keyword', 'allowed: reset=, profile=']),
     ('reset=True, rest=1', ['rest=1', "no argument 'rest'"]),
 ]
 
@@ -231,4 +231,4 @@ def test_a_wrong_argument_is_visible_at_the_end_of_a_parallel_run(pytester: pyte
 def test_pytest_lists_the_marker(pytester: pytest.Pytester) -> None:
     result = pytester.runpytest_inprocess('--markers')
 
-    result.stdout.fnmatch_lines(['@pytest.mark.aiida_temp(reset=True): *'])
+    result.stdout.fnmatch_lines(['@pytest.mark.aiida_temp(reset=True, profile=True): *'])

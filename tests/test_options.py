@@ -82,17 +82,18 @@ def test_marker_arguments_say_after_which_scope_to_reset(reset: Any, scope: str 
 @pytest.mark.parametrize(
     ('args', 'kwargs', 'message'),
     [
-        (('class', 1), {}, "@pytest.mark.aiida_temp('class', 1): arguments go by keyword; allowed: reset="),
+        (('class', 1), {}, "@pytest.mark.aiida_temp('class', 1): arguments go by keyword; allowed: reset=, "),
         (
             (),
             {'scope': 'class'},
-            "@pytest.mark.aiida_temp(scope='class'): there is no argument 'scope'; allowed: reset=",
+            "@pytest.mark.aiida_temp(scope='class'): there is no argument 'scope'; allowed: reset=, ",
         ),
         (
             (),
             {'reset': 'test'},
             "@pytest.mark.aiida_temp(reset='test'): the value is not allowed; reset must be True, ",
         ),
+        ((), {'profile': 0}, '@pytest.mark.aiida_temp(profile=0): the value is not allowed; profile must be True or '),
         ((), {'reset': 0}, '@pytest.mark.aiida_temp(reset=0): the value is not allowed; reset must be True, False or '),
     ],
 )

@@ -1,0 +1,311 @@
+"""Profiles that a suite makes, loads and empties with aiida-core's fixtures under ``--aiida-temp``."""
+
+from __future__ import annotations
+
+import pytest
+
+TOOLS = 'pytest_plugins = ["aiida.tools.pytest_fixtures"]'
+DEPRECATED = 'pytest_plugins = ["aiida.manage.tests.pytest_fixtures"]'
+
+
+def test_what_a_wide_fixture_empties_is_empty_until_its_scope_ends(pytester: pytest.Pytester) -> None:
+    pytester.makeconftest(f"""
+        import pytest
+        from nodes import store
+        {TOOLS}
+
+        @pytest.fixture(scope='session', autouse=True)
+        def data(aiida_profile):
+            store()
+    """)
+    module = """
+        import pytest
+        from nodes import count, store
+
+        @pytest.fixture(scope='module', autouse=True)
+        def emptied(aiida_profile):
+            aiida_profile.reset_storage()
+            store()
+
+        def test_one():
+            assert store() == 2
+
+        def test_clean(aiida_profile_clean):
+            assert count() == 0
+
+        def test_two():
+            assert store() == 2
+    """
+    pytester.makepyfile(
+        test_a=module,
+        test_b="""
+        from nodes import count
+
+        def test_data_is_back():
+            assert count() == 1
+        """,
+        test_c=module,
+    )
+
+    pytester.runpytest_inprocess('--aiida-temp').assert_outcomes(passed=7)
+
+
+def test_the_deprecated_fixtures_empty_the_storage_as_they_say(pytester: pytest.Pytester) -> None:
+    pytester.makeconftest(DEPRECATED)
+    pytester.makepyfile("""
+        import pytest
+        from nodes import count, store
+
+        @pytest.fixture(scope='module', autouse=True)
+        def data(aiida_profile):
+            store()
+
+        def test_before(clear_database_before_test):
+            assert count() == 0
+
+        def test_after(clear_database_after_test):
+            assert count() == 1
+
+        def test_alias(clear_database):
+            assert count() == 1
+
+        def test_clear_profile(aiida_profile):
+            aiida_profile.clear_profile()
+            assert count() == 0
+
+        class TestClass:
+            def test_one(self, clear_database_before_test_class):
+                assert store() == 1
+
+            def test_two(self, clear_database_before_test_class):
+                assert store() == 2
+
+        def test_last(aiida_profile_clean, aiida_test_profile, aiida_instance):
+            assert count() == 0
+            assert aiida_test_profile is None
+            assert aiida_instance.profile_names
+    """)
+
+    pytester.runpytest_inprocess('--aiida-temp', '-W', 'ignore').assert_outcomes(passed=7)
+
+
+def test_further_profiles_are_apart_and_give_back_what_was_loaded(pytester: pytest.Pytester) -> None:
+    pytester.makeconftest(TOOLS)
+    pytester.makepyfile("""
+        import pytest
+        from aiida import load_profile
+        from aiida.manage import get_config, get_manager
+        from aiida.manage.configuration import profile_context
+        from nodes import count, store
+
+        @pytest.fixture(scope='module', autouse=True)
+        def data(aiida_profile):
+            store()
+
+        def test_tmp(aiida_profile, aiida_profile_tmp, aiida_config_tmp):
+            assert get_manager().get_profile() is aiida_profile_tmp is not aiida_profile
+            assert get_config() is aiida_config_tmp
+            assert store() == 1
+
+        def test_factory(aiida_profile, aiida_config, aiida_profile_factory):
+            with aiida_profile_factory(aiida_config, name='first', email='a@b.c') as first:
+                assert first.name == 'first' and 'first' in get_config().profile_names
+                assert first.default_user_email == 'a@b.c'
+                assert store() == 1
+                with pytest.raises(ValueError, match="'first' exists already"), aiida_profile_factory(
+                    aiida_config, name='first'
+                ):
+                    pass
+                with aiida_profile_factory(aiida_config) as second:
+                    assert count() == 0
+                assert get_manager().get_profile() is first and count() == 1
+                with profile_context(aiida_profile, allow_switch=True):
+                    assert count() == 1
+                    store()
+                assert count() == 1
+                first.reset_storage()
+                assert count() == 0
+            assert get_manager().get_profile() is aiida_profile
+            assert get_config() is aiida_config and 'first' not in get_config().profile_names
+            assert store() == 3
+
+        def test_left_open(aiida_config, aiida_profile_factory):
+            test_left_open.context = aiida_profile_factory(aiida_config)
+            test_left_open.context.__enter__()
+            assert store() == 1
+
+        def test_after(aiida_profile):
+            assert get_manager().get_profile() is aiida_profile
+            get_manager().reset_profile()
+            assert store() == 2
+            load_profile()
+            assert count() == 2
+
+        def test_last():
+            assert store() == 2
+    """)
+
+    pytester.runpytest_inprocess('--aiida-temp').assert_outcomes(passed=5)
+
+
+def test_tests_are_isolated_on_a_profile_that_a_wide_fixture_makes(pytester: pytest.Pytester) -> None:
+    pytester.makeconftest(f"""
+        import pytest
+        from nodes import store
+        {TOOLS}
+
+        @pytest.fixture(scope='session', autouse=True)
+        def aiida_profile(aiida_config, aiida_profile_factory):
+            with aiida_profile_factory(aiida_config, name='of-the-suite') as profile:
+                store()
+                yield profile
+    """)
+    pytester.makepyfile(
+        test_a="""
+        import pytest
+        from aiida.manage import get_manager
+        from nodes import store
+
+        @pytest.fixture(scope='module', autouse=True)
+        def of_module(aiida_config, aiida_profile_factory):
+            with aiida_profile_factory(aiida_config, name='of-the-module') as profile:
+                store()
+                store()
+                yield profile
+
+        @pytest.mark.parametrize('number', range(2))
+        def test_module(number, aiida_temp_profile):
+            assert get_manager().get_profile().name == aiida_temp_profile.name == 'of-the-module'
+            assert store() == 3
+        """,
+        test_b="""
+        import pytest
+        from aiida.manage import get_manager
+        from nodes import store
+
+        @pytest.fixture(scope='session')
+        def late():
+            store()
+
+        def test_session(aiida_profile, aiida_temp_profile):
+            assert aiida_profile is aiida_temp_profile is get_manager().get_profile()
+            assert store() == 2
+
+        def test_session_late(request):
+            assert store() == 2
+            request.getfixturevalue('late')
+            assert store() == 4
+
+        def test_session_after_late():
+            assert store() == 3
+        """,
+    )
+
+    pytester.runpytest_inprocess('--aiida-temp').assert_outcomes(passed=5)
+
+
+def test_a_profile_made_late_is_what_later_tests_run_on(pytester: pytest.Pytester) -> None:
+    pytester.makeconftest(TOOLS)
+    pytester.makepyfile("""
+        import pytest
+        from aiida.manage import get_manager
+        from nodes import store
+
+        @pytest.fixture(scope='session')
+        def late(aiida_config, aiida_profile_factory):
+            with aiida_profile_factory(aiida_config, name='late') as profile:
+                store()
+                yield profile
+
+        def test_before():
+            assert store() == 1
+
+        def test_asks_while_it_runs(request):
+            store()
+            profile = request.getfixturevalue('late')
+            assert get_manager().get_profile() is profile
+            assert store() == 2
+
+        def test_after():
+            assert get_manager().get_profile().name == 'late'
+            assert store() == 2
+    """)
+
+    pytester.runpytest_inprocess('--aiida-temp').assert_outcomes(passed=3)
+
+
+def test_a_storage_that_keeps_no_nodes_of_tests_is_the_real_one(pytester: pytest.Pytester) -> None:
+    pytester.makeconftest(TOOLS)
+    pytester.makepyfile("""
+        import pytest
+        from aiida import orm
+        from aiida.manage import get_manager
+        from aiida.tools.archive import create_archive
+        from nodes import count, store
+
+        @pytest.fixture(scope='module')
+        def archive(aiida_profile, tmp_path_factory):
+            path = tmp_path_factory.mktemp('archive') / 'one.aiida'
+            create_archive([orm.Int(5).store()], filename=path)
+            return path
+
+        def test_archive(aiida_config, aiida_profile_factory, archive, aiida_profile):
+            from aiida.storage.sqlite_zip.backend import SqliteZipBackend
+            with aiida_profile_factory(
+                aiida_config, storage_backend='core.sqlite_zip', storage_config={'filepath': str(archive)}
+            ):
+                assert isinstance(get_manager().get_profile_storage(), SqliteZipBackend)
+            assert get_manager().get_profile() is aiida_profile
+
+        def test_after(archive):
+            assert store() == 2
+    """)
+
+    pytester.runpytest_inprocess('--aiida-temp').assert_outcomes(passed=2)
+
+
+def test_a_profile_on_disk_that_the_suite_itself_loads_is_used_and_warned_of(pytester: pytest.Pytester) -> None:
+    pytester.makeconftest(f"""
+        import pytest
+        {TOOLS}
+
+        @pytest.fixture(scope='session', autouse=True)
+        def on_disk(aiida_config, tmp_path_factory):
+            from aiida.manage import get_manager
+            from aiida.manage.configuration import create_profile
+            folder = tmp_path_factory.mktemp('storage')
+            profile = create_profile(
+                aiida_config, name='disk', email='a@b.c', storage_backend='core.sqlite_dos',
+                storage_config={{'filepath': str(folder)}}
+            )
+            get_manager().load_profile(profile, allow_switch=True)
+            yield profile
+            get_manager().unload_profile()
+    """)
+    pytester.makepyfile("""
+        from aiida.manage import get_manager
+        from nodes import count, store
+
+        def test_one():
+            assert get_manager().get_profile().name == 'disk'
+            assert store() == 1
+
+        def test_two():
+            assert get_manager().get_profile().name == 'disk'
+            assert store() == 2
+
+        def test_three(aiida_temp_profile):
+            assert get_manager().get_profile() is aiida_temp_profile
+            assert store() == 1
+
+        def test_four():
+            assert get_manager().get_profile().name == 'disk'
+            assert count() == 2
+    """)
+
+    result = pytester.runpytest_inprocess('--aiida-temp')
+
+    result.assert_outcomes(passed=4)
+    result.stdout.fnmatch_lines(
+        ["*IsolationWarning: The session-scoped fixture 'on_disk' has loaded the profile 'disk'*"]
+    )
