@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from .isolation import Isolation, isolation_of, marker_key, set_isolation
+from .isolation import Isolation, isolation_of, set_isolation
+from .scopes import marker_key
 
 if TYPE_CHECKING:
     from .options import Given, MarkerArguments, Settings
@@ -144,7 +145,7 @@ def _make_isolation(config: pytest.Config, settings: Settings) -> Isolation:
     isolation = Isolation(config, settings)
     set_isolation(config, isolation)
     config.stash[_isolated] = True
-    config.add_cleanup(isolation.close)
+    config.add_cleanup(isolation.profiles.close)
     return isolation
 
 

@@ -5,92 +5,113 @@ Each ephemeral one has checkpoints of its own, so tests are isolated on whicheve
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from aiida.manage import get_manager
-
-from .environment import ActiveConfiguration
-
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from aiida.manage.configuration.profile import Profile
 
+    from .environment import ActiveConfiguration
     from .frames import Frames
     from .profile import TempProfile
 
 
-@dataclass(eq=False)
 class Level:
     """A profile that tests run on while nothing is on top of it.
 
     :param frames: its checkpoints, or ``None`` if it is not an ephemeral one, which is never reset.
-    :param configuration: where it is found.
+    :param giving_back: what to do when it is left.
     """
 
-    profile: Any
-    frames: Frames | None
-    configuration: ActiveConfiguration
-    giving_back: ExitStack = field(default_factory=ExitStack)
-
-    @property
-    def is_loaded(self) -> bool:
-        """Whether this is AiiDA's loaded profile."""
-        return get_manager().get_profile() is self.profile
+    def __init__(self, profile: Any, frames: Frames | None, giving_back: ExitStack | None = None) -> None:
+        self.profile = profile
+        self.frames = frames
+        self.configuration = _configuration()
+        self.giving_back = giving_back or ExitStack()
 
 
 class Profiles:
     """The profiles of a run, the innermost last.
 
+    :param own: makes and loads the run's own, when it is first needed.
     :param frames_of: makes the frames of an ephemeral profile.
     """
 
-    def __init__(self, frames_of: Callable[[TempProfile], Frames]) -> None:
+    def __init__(
+        self,
+        own: Callable[[], AbstractContextManager[TempProfile]],
+        frames_of: Callable[[TempProfile], Frames],
+    ) -> None:
+        self._make_own = own
         self._frames_of = frames_of
         self._levels: list[Level] = []
+        self.seconds = 0.0
+        """Spent in making ephemeral profiles."""
 
-    @property
-    def innermost(self) -> Level | None:
-        """The profile that tests run on, once there is one."""
-        return self._levels[-1] if self._levels else None
+    def __bool__(self) -> bool:
+        return bool(self._levels)
 
     @property
     def own(self) -> TempProfile | None:
         """The run's own profile, once there is one."""
         return self._levels[0].profile if self._levels else None
 
-    def frames(self) -> list[Frames]:
-        """Return the frames of all profiles, those of the innermost first."""
+    @property
+    def innermost(self) -> Any:
+        """The profile that tests run on, once there is one."""
+        return self._levels[-1].profile if self._levels else None
+
+    @property
+    def frames(self) -> Frames | None:
+        """The checkpoints of the profile that tests run on, if that is an ephemeral one."""
+        return self._levels[-1].frames if self._levels else None
+
+    @property
+    def all_frames(self) -> list[Frames]:
+        """The checkpoints of all ephemeral profiles, those of the innermost first."""
         return [level.frames for level in reversed(self._levels) if level.frames is not None]
 
+    def is_loaded(self) -> bool:
+        """Return whether AiiDA's loaded profile is the one that tests run on."""
+        return bool(self._levels) and _loaded_profile() is self.innermost
+
+    def start(self) -> Any:
+        """Load the profile that tests run on, which is made on first use."""
+        if not self._levels:
+            self.enter(self._make_own())
+        self.settle()
+        return self.innermost
+
     def enter(self, context: AbstractContextManager[TempProfile]) -> TempProfile:
-        """Make and load an ephemeral profile, for tests to run on until :meth:`leave`."""
+        """Make and load an ephemeral profile, for tests to run on until :meth:`leave`.
+
+        :param context: makes and loads it, and gives back what was there before.
+        """
         with ExitStack() as stack:
             profile = stack.enter_context(context)
-            level = Level(profile, self._frames_of(profile), ActiveConfiguration.current(), stack.pop_all())
+            level = Level(profile, self._frames_of(profile), stack.pop_all())
         self._levels.append(level)
+        self.seconds += profile.seconds_to_make
         return profile
 
-    def again(self) -> Level:
+    def enter_own(self) -> Level:
         """Make tests run on the run's own profile until :meth:`forget`."""
         own = self._levels[0]
-        level = Level(own.profile, own.frames, own.configuration)
-        self._levels.append(level)
+        self._levels.append(Level(own.profile, own.frames))
         self.settle()
-        return level
+        return self._levels[-1]
 
-    def note_loaded(self) -> Level | None:
-        """Make tests run on what a fixture has loaded, if that is another profile."""
-        profile = get_manager().get_profile()
+    def enter_loaded(self) -> Level | None:
+        """Make tests run on what is loaded until :meth:`forget`, if that is none of these."""
+        profile = _loaded_profile()
         if profile is None or any(level.profile is profile for level in self._levels):
             return None
-        self._levels.append(Level(profile, None, ActiveConfiguration.current()))
+        self._levels.append(Level(profile, None))
         return self._levels[-1]
 
     def forget(self, level: Level) -> None:
-        """Let a profile be that :meth:`note_loaded` or :meth:`again` gave, and give back what is on top of it."""
+        """Let go of a profile that was not made here, and give back what is on top of it."""
         if level in self._levels:
             self._cut(self._levels.index(level) + 1)
             self._levels.remove(level)
@@ -100,8 +121,25 @@ class Profiles:
         position = next((n for n, level in enumerate(self._levels) if level.profile is profile), None)
         if position is not None:
             self._cut(position)
-            if self._levels:
-                self.settle()
+            self.settle()
+
+    def settle(self) -> None:
+        """Load the profile that tests run on, unless it is loaded."""
+        if not self._levels:
+            return
+        level = self._levels[-1]
+        if level.frames is not None:
+            level.profile.load()
+        elif _loaded_profile() is not level.profile:
+            from aiida.manage import get_manager
+
+            get_manager().unload_profile()
+            level.configuration.use()
+            get_manager().load_profile(level.profile)
+
+    def close(self) -> None:
+        """Give back all profiles."""
+        self._cut(0)
 
     def _cut(self, position: int) -> None:
         left, self._levels[position:] = self._levels[position:], []
@@ -109,17 +147,29 @@ class Profiles:
             for level in left:
                 giving_back.push(level.giving_back)
 
-    def settle(self) -> None:
-        """Load the innermost profile, unless it is loaded."""
-        level = self._levels[-1]
-        manager = get_manager()
-        if level.frames is not None:
-            level.profile.load()
-        elif manager.get_profile() is not level.profile:
-            manager.unload_profile()
-            level.configuration.use()
-            manager.load_profile(level.profile)
 
-    def close(self) -> None:
-        """Give back all profiles."""
-        self._cut(0)
+class OtherProfile:
+    """What is loaded while the plugin is not in charge of the whole run, to be given back after a test that uses it."""
+
+    def __init__(self) -> None:
+        self._configuration, self._profile = _configuration(), _loaded_profile()
+
+    def give_back(self) -> None:
+        """Load it again."""
+        from aiida.manage import get_manager
+
+        get_manager().unload_profile()
+        self._configuration.use()
+        get_manager().load_profile(self._profile)
+
+
+def _configuration() -> ActiveConfiguration:
+    from .environment import ActiveConfiguration
+
+    return ActiveConfiguration.current()
+
+
+def _loaded_profile() -> Profile | None:
+    from aiida.manage import get_manager
+
+    return get_manager().get_profile()

@@ -110,8 +110,8 @@ class Recorder:
     def pytest_runtest_makereport(self) -> Generator[None, Any, None]:
         """Add to a report the seconds since the one before it."""
         report = (yield).get_result()
-        resets = isolation_of(self._config).resets
-        now = self._stopwatch.seconds + resets.seconds + resets.making
+        isolation = isolation_of(self._config)
+        now = self._stopwatch.seconds + isolation.resets.seconds + isolation.profiles.seconds
         report.aiida_temp_seconds = now - self._told
         self._told = now
 

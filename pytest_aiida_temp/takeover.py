@@ -14,7 +14,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from . import served
-from .isolation import marker_key
+from .scopes import marker_key
 
 if TYPE_CHECKING:
     import pytest

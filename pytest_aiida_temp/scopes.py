@@ -1,0 +1,50 @@
+"""After which scope the storage is reset on account of a test, and the node at whose teardown that scope ends."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from .options import MarkerArguments, Settings
+
+marker_key: pytest.StashKey[MarkerArguments] = pytest.StashKey()
+
+ORDER = ('function', 'class', 'module', 'package', 'session')
+
+SHARED_BY_CLASS = {'aiida_profile_clean_class', 'clear_database_before_test_class'}
+"""Fixtures of aiida-core that empty the storage for the tests of a class to share."""
+
+OWN_FIXTURES = {'aiida_temp_profile', 'aiida_temp_session'}
+
+
+def is_wanted_by(item: pytest.Item, settings: Settings) -> bool:
+    """Return whether a test runs on the ephemeral profile: by marker, flag or fixture."""
+    if marker_key in item.stash:
+        return item.stash[marker_key].profile
+    return settings.enabled or not OWN_FIXTURES.isdisjoint(getattr(item, 'fixturenames', ()))
+
+
+def reset_scope(item: pytest.Item, settings: Settings) -> str | None:
+    """Return the scope after which the storage is reset on account of a test, or ``None`` for never."""
+    default: str = settings.reset
+    names = getattr(item, 'fixturenames', ())
+    if settings.enabled and default == 'function' and not SHARED_BY_CLASS.isdisjoint(names):
+        default = 'class'
+    return item.stash[marker_key].scope(default) if marker_key in item.stash else default
+
+
+def is_narrower(scope: str, other: str) -> bool:
+    """Return whether a scope is inside another one."""
+    return ORDER.index(scope) < ORDER.index(other)
+
+
+def scope_node(item: pytest.Item, scope: str) -> Any:
+    """Return the node at whose teardown a scope of a test ends, the next wider one if there is none."""
+    kinds: dict[str, Any] = {'class': pytest.Class, 'module': pytest.Module, 'package': pytest.Package}
+    if scope == 'function':
+        return item
+    if scope == 'class':
+        return item.getparent(pytest.Class) or item
+    return (scope in kinds and item.getparent(kinds[scope])) or item.session
