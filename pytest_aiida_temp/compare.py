@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -19,6 +21,8 @@ OWN, OURS = 'own fixtures', '--aiida-temp'
 SIDES = {OWN: ['--no-aiida-temp'], OURS: ['--aiida-temp']}
 _INTERVAL = 0.2
 """Seconds between two looks at how far a run is."""
+_PATIENCE = 20.0
+"""Seconds that a run which is to end has for its finalizers."""
 _TAIL = 30
 """Lines shown of a run that did not come to its end."""
 _RANKS = ('error', 'failed', 'xpassed', 'xfailed', 'skipped', 'passed')
@@ -107,25 +111,25 @@ class Comparison:
         return min(run.storage_seconds for run in self.runs[side])
 
 
-def compare(arguments: Sequence[str], repeat: int = 1) -> Comparison:
+def compare(arguments: Sequence[str], repeat: int = 1, time_limit: float | None = None) -> Comparison:
     """Run a suite on its own fixtures and with ``--aiida-temp``, in turns.
 
     :param arguments: of pytest.
     :param repeat: how often each.
-    :raises RunFailedError: if pytest did not run the tests.
+    :param time_limit: seconds after which a run is ended.
+    :raises RunFailedError: if pytest did not run the tests, or not in time.
     """
     runs: dict[str, list[Run]] = {OWN: [], OURS: []}
     with TemporaryDirectory(prefix='aiida-temp-') as folder:
         for number in range(repeat):
             for side, options in SIDES.items():
                 title = f'{side}, {number + 1} of {repeat}' if repeat > 1 else side
-                runs[side].append(
-                    _run([*arguments, *options], Path(folder) / f'{number}-{len(runs[side])}-{side}', title)
-                )
+                path = Path(folder) / f'{number} {side}'
+                runs[side].append(_run([*arguments, *options], path, title, time_limit))
     return Comparison(runs)
 
 
-def _run(arguments: list[str], path: Path, title: str) -> Run:
+def _run(arguments: list[str], path: Path, title: str, time_limit: float | None) -> Run:
     record, output = path.with_suffix('.jsonl'), path.with_suffix('.txt')
     record.touch()
     command = [sys.executable, '-m', 'pytest', '-p', 'pytest_aiida_temp.recording', *arguments]
@@ -133,31 +137,46 @@ def _run(arguments: list[str], path: Path, title: str) -> Run:
     began = time.perf_counter()
     with output.open('wb') as file:
         process = subprocess.Popen(
-            command, stdout=file, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, env=environment
+            command,
+            stdout=file,
+            stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL,
+            env=environment,
+            start_new_session=True,  # so that all that it started can be ended with it
         )
         try:
-            _show_progress(process, record, title)
+            _show_progress(process, record, title, began + time_limit if time_limit else None)
+            in_time = process.poll() is not None
         finally:
-            process.kill()
-            process.wait()
+            _end(process)
     run = Run(seconds=time.perf_counter() - began)
-    if process.returncode not in (0, 1):
+    if not in_time or process.returncode not in (0, 1):
         tail = output.read_text(encoding='utf-8', errors='replace').splitlines()[-_TAIL:]
-        raise RunFailedError(
-            '\n'.join([*tail, '', f'pytest ended with status {process.returncode} ({title}): {" ".join(command)}'])
-        )
+        why = f'ended with status {process.returncode}' if in_time else f'took longer than {time_limit:g} seconds'
+        raise RunFailedError('\n'.join([*tail, '', f'pytest {why} ({title}): {" ".join(command)}']))
     for entry in _entries(record):
         if 'test' in entry:
             run.tests.setdefault(entry['test'], Test()).add(entry)
     return run
 
 
-def _show_progress(process: subprocess.Popen[bytes], record: Path, title: str) -> None:
-    """Wait for a run, with a bar of the tests that have ended."""
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """End a run that goes on, and all that it has started."""
+    if process.poll() is None:
+        process.send_signal(signal.SIGINT)  # which lets fixtures clean up
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(_PATIENCE)
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+def _show_progress(process: subprocess.Popen[bytes], record: Path, title: str, end: float | None) -> None:
+    """Wait for a run, or until the time to end it, with a bar of the tests that are done."""
     from tqdm import tqdm
 
     with tqdm(desc=title, unit=' tests', leave=False, disable=None) as bar:
-        while process.poll() is None:
+        while process.poll() is None and (end is None or time.perf_counter() < end):
             entries = list(_entries(record))
             bar.total = max((entry.get('collected', 0) for entry in entries), default=None)
             bar.n = sum(entry.get('phase') == 'teardown' for entry in entries)

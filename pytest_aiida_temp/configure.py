@@ -100,6 +100,8 @@ def _given(config: pytest.Config) -> dict[str, Given]:
     for field, name in _NAMES.items():
         flag = getattr(config.known_args_namespace, name, None)
         ini = _ini(config, name)
+        if flag is False:
+            continue  # the default, whatever the ini file says
         if flag is not None:
             found[field] = (flag, _FLAGS[field])
         elif ini:

@@ -8,8 +8,8 @@ it is. A test marked with ``aiida_temp(profile=False)`` runs on the functions of
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -29,7 +29,7 @@ class Takeover:
     def __init__(self, isolation: Isolation) -> None:
         self._isolation = isolation
         self._is_suites_own = False
-        self._set_up: list[partial[None]] = []
+        self._set_up: list[Callable[[], None]] = []
 
     def begin(self, item: pytest.Item) -> None:
         """Change between our fixtures and the suite's own, if a test wants others than the one before it.
@@ -40,8 +40,9 @@ class Takeover:
         if is_suites_own == self._is_suites_own:
             return
         self._is_suites_own = is_suites_own
-        while self._set_up:
-            self._set_up.pop()()
+        with ExitStack() as tearing_down:
+            for finish in self._set_up:
+                tearing_down.callback(finish)
         if is_suites_own:
             self._isolation.stand_aside()
 
@@ -59,4 +60,9 @@ class Takeover:
             yield
         finally:
             fixturedef.func = original  # type: ignore[misc]
-            self._set_up.append(partial(fixturedef.finish, request=request))
+            if fixturedef.scope != 'function':
+                self._remember(fixturedef, partial(fixturedef.finish, request=request))
+
+    def _remember(self, fixturedef: FixtureDef[Any], finish: Callable[[], None]) -> None:
+        self._set_up.append(finish)
+        fixturedef.addfinalizer(lambda: self._set_up.remove(finish))
