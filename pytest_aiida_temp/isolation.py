@@ -169,6 +169,7 @@ class Isolation:
         self._remember_other_profile()
         self._item, self._wanted, self._test = item, True, item.nodeid
         self.start()
+        self.profiles.load()
         frames = self.profiles.frames
         if frames is not None and self._scope(item) is not None:
             frames.leave_lingering()
@@ -223,6 +224,7 @@ class Isolation:
         level = self.profiles.enter_loaded() if self.settings.enabled else None
         if level is not None:
             fixturedef.addfinalizer(lambda: self.profiles.forget(level))
+        if level is not None and level.frames is None:
             self.warn(
                 f'The {fixturedef.scope}-scoped fixture {fixturedef.argname!r} has loaded the profile '
                 f'{level.profile.name!r}, whose storage is {level.profile.storage_backend}: tests run on it, and '

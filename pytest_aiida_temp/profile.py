@@ -113,16 +113,22 @@ class TempProfile(Profile):
         return profile
 
     def load(self) -> TempProfile:
-        """Make this the loaded profile, whatever is loaded, and its configuration AiiDA's."""
+        """Make this the loaded profile, and its configuration AiiDA's, unless it is loaded."""
         manager = get_manager()
-        self._configuration.use()
         if manager.get_profile() is not self:
+            self._configuration.use()
             manager.unload_profile()  # a profile read from the configuration's file may have the same uuid
             manager.load_profile(self)
         if not manager.profile_storage_loaded:
             manager.get_profile_storage()
             self._logging = LoggingState()
         return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> TempProfile:
+        """Return a copy of the same storage, as tests make of a whole configuration to change the copy."""
+        copied = type(self)(self.name, self.dictionary)
+        copied.__dict__.update({name: value for name, value in vars(self).items() if name not in vars(copied)})
+        return copied
 
     @property
     def configuration(self) -> Any:

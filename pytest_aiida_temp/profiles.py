@@ -103,11 +103,14 @@ class Profiles:
         return self._levels[-1]
 
     def enter_loaded(self) -> Level | None:
-        """Make tests run on what is loaded until :meth:`forget`, if that is none of these."""
-        profile = _loaded_profile()
-        if profile is None or any(level.profile is profile for level in self._levels):
+        """Make tests run on what is loaded until :meth:`forget`, if profile or configuration are others than these."""
+        profile, before = _loaded_profile(), self._levels[-1]
+        if profile is before.profile and _configuration().config is not before.configuration.config:
+            self._levels.append(Level(profile, before.frames))
+        elif profile is None or any(level.profile is profile for level in self._levels):
             return None
-        self._levels.append(Level(profile, None))
+        else:
+            self._levels.append(Level(profile, None))
         return self._levels[-1]
 
     def forget(self, level: Level) -> None:
@@ -122,6 +125,11 @@ class Profiles:
         if position is not None:
             self._cut(position)
             self.settle()
+
+    def load(self) -> None:
+        """Load the profile that tests run on, and its configuration, whatever is loaded."""
+        self.settle()
+        self._levels[-1].configuration.use()
 
     def settle(self) -> None:
         """Load the profile that tests run on, unless it is loaded."""

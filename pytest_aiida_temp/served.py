@@ -96,10 +96,8 @@ def config_factory(isolation: Isolation, original: Any, **_: Any) -> Callable[[P
 
 def profile(isolation: Isolation, original: Any, *, aiida_config: Any, **_: Any) -> Iterator[TempProfile]:
     """Yield the run's own profile, or another one if the suite has a configuration of its own."""
-    from aiida.manage.configuration import get_config
-
     own = isolation.start()
-    if aiida_config is get_config():
+    if aiida_config is getattr(own, 'configuration', aiida_config):
         yield own
     else:
         with isolation.further_profile(_further(aiida_config, secrets.token_hex(16))) as made:

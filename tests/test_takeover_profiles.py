@@ -309,3 +309,72 @@ def test_a_profile_on_disk_that_the_suite_itself_loads_is_used_and_warned_of(pyt
     result.stdout.fnmatch_lines(
         ["*IsolationWarning: The session-scoped fixture 'on_disk' has loaded the profile 'disk'*"]
     )
+
+
+def test_a_configuration_of_the_suite_stays_in_use(pytester: pytest.Pytester) -> None:
+    pytester.makeconftest(f"""
+        import pytest
+        {TOOLS}
+
+        @pytest.fixture(scope='session', autouse=True)
+        def aiida_config(aiida_config_factory, tmp_path_factory):
+            with aiida_config_factory(tmp_path_factory.mktemp('config')) as config:
+                config.set_option('logging.aiida_loglevel', 'DEBUG')
+                yield config
+    """)
+    pytester.makepyfile("""
+        import copy
+        import pytest
+        from aiida import load_profile
+        from aiida.manage import configuration, get_config, get_manager
+        from nodes import count, store
+
+        @pytest.fixture(autouse=True, scope='module')
+        def other_config(aiida_config, aiida_config_factory, tmp_path_factory):
+            with aiida_config_factory(tmp_path_factory.mktemp('module')) as config:
+                yield config
+
+        def test_of_module(other_config, aiida_config):
+            assert get_config() is other_config is not aiida_config
+            assert store() == 1
+
+        def test_again(other_config, aiida_config, aiida_profile):
+            assert get_config() is other_config
+            assert aiida_profile.name in aiida_config.profile_names
+            assert aiida_profile.get_option('logging.aiida_loglevel') != 'DEBUG'
+            assert store() == 1
+
+        def test_profile_of_a_test(aiida_config_tmp, aiida_profile_factory):
+            with aiida_profile_factory(aiida_config_tmp) as profile:
+                assert get_config() is aiida_config_tmp
+                assert load_profile(profile.name) is profile
+            assert get_config() is aiida_config_tmp
+
+        def test_last(other_config):
+            assert get_config() is other_config
+            assert store() == 1
+    """)
+
+    pytester.runpytest_inprocess('--aiida-temp').assert_outcomes(passed=4)
+
+
+def test_the_configuration_can_be_copied_and_the_storage_emptied_in_the_copy(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile("""
+        import copy
+        from aiida.manage import configuration
+        from nodes import count, store
+
+        def test_copy(aiida_temp_profile, monkeypatch):
+            copied = copy.deepcopy(configuration.CONFIG)
+            monkeypatch.setattr(configuration, 'CONFIG', copied)
+            profile = copied.get_profile(aiida_temp_profile.name)
+            profile.set_option('warnings.development_version', True)
+            assert profile is not aiida_temp_profile and profile.uuid == aiida_temp_profile.uuid
+            assert aiida_temp_profile.get_option('warnings.development_version') is False
+            store()
+            aiida_temp_profile.reset_storage()
+            assert configuration.CONFIG is copied
+            assert count() == 0
+    """)
+
+    pytester.runpytest_inprocess().assert_outcomes(passed=1)
