@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 
 DEFAULT_USER_EMAIL = 'test@localhost'
 
+ADVICE = (
+    'run what needs it in that process, or mark the test with @pytest.mark.aiida_temp(profile=False) to run it on the '
+    "suite's own fixtures."
+)
 OPTIONS: dict[str, Any] = {
     'warnings.development_version': False,
     'warnings.rabbitmq_version': False,
@@ -96,7 +100,7 @@ class TempProfile(Profile):
                 cls.KEY_STORAGE: {
                     'backend': ENTRY_POINT,
                     # Another process reads the configuration too, but cannot see the memory of this one.
-                    'config': {'filepath': str(folder), 'owner': os.getpid()},
+                    'config': {'filepath': str(folder), 'owner': os.getpid(), 'advice': ADVICE},
                 },
                 cls.KEY_PROCESS: {'backend': broker[0], 'config': broker[1] or {}},
                 cls.KEY_OPTIONS: {**deepcopy(OPTIONS), **(options or {})},

@@ -206,7 +206,9 @@ def test_a_process_that_a_test_starts_finds_no_profile_that_it_could_use(pyteste
     result = pytester.runpytest_inprocess('-s')
 
     result.assert_outcomes(passed=1)
-    result.stdout.fnmatch_lines(["*[[]'aiida-temp']", "unreachable: *'aiida-temp'*in the memory of process *"])
+    result.stdout.fnmatch_lines(
+        ["*[[]'aiida-temp']", "unreachable: *'aiida-temp'*in the memory of process *aiida_temp(profile=False)*"]
+    )
     assert read(home) == before
 
 

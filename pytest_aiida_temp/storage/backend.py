@@ -47,8 +47,8 @@ class SqliteTempBackend(Resetting, EntityCollections, StorageBackend):
     its contents, which live as long as one of them is open or, once :meth:`initialise` was called, the profile
     object lives; a backend that is then opened again is the same object, so nodes held meanwhile are usable again.
 
-    :param profile: its ``storage_config`` may have ``filepath``, the folder to make the sandbox in, and ``debug``, to
-        log every SQL statement.
+    :param profile: its ``storage_config`` may have ``filepath``, the folder to make the sandbox in, ``debug``, to log
+        every SQL statement, and ``advice``, what to tell a user who opens it in another process than ``owner``.
     :raises ~aiida.common.exceptions.UnreachableStorage: if the folder cannot be used, SQLite is too old, or the
         storage lives in the memory of another process.
     :raises ~aiida.common.exceptions.IncompatibleStorageSchema: if the schema is not the latest.
@@ -396,7 +396,7 @@ def _check_reachable(profile: Profile) -> None:
     if owner not in (None, os.getpid()):
         raise exceptions.UnreachableStorage(
             f'the storage of profile {profile.name!r} is in the memory of process {owner} and cannot be reached from '
-            f'another one: run what needs it in that process.'
+            f'another one: {config.get("advice", "run what needs it in that process.")}'
         )
     filepath = config.get('filepath')
     if filepath and Path(filepath).exists() and not Path(filepath).is_dir():
