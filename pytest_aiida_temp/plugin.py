@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Generator
 from typing import TYPE_CHECKING, Any
@@ -76,6 +77,15 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
     outcome = yield
     if call.excinfo is not None:
         summary.explain(isolation_of(item.config), item, call.excinfo.value, outcome.get_result())
+
+
+def pytest_assertrepr_compare(op: str, left: object, right: object) -> list[str] | None:
+    """Say in AiiDA's words what differs between two nodes."""
+    if 'aiida.orm' not in sys.modules:
+        return None
+    from .explanations import explain_comparison
+
+    return explain_comparison(op, left, right)
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
