@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 from aiida.manage import get_manager
 from aiida.manage.configuration.profile import Profile
 
+from .environment import ActiveConfiguration
 from .logs import LoggingState
 from .storage.backend import ENTRY_POINT
 
 if TYPE_CHECKING:
-    from .environment import ActiveConfiguration
     from .storage import SqliteTempBackend
     from .storage.contents import StorageCheckpoint
 
@@ -42,6 +43,7 @@ class _Process:
     """What of a profile is kept in the process rather than in the storage.
 
     :param runner: AiiDA's runner, which is left alone when one made later is closed.
+    :param event_loop: the one that a runner would use, which is left open when that runner is closed.
     """
 
     options: dict[str, Any]
@@ -49,6 +51,7 @@ class _Process:
     global_options: dict[str, Any]
     default_profile: str | None
     runner: Any
+    event_loop: Any
 
 
 @dataclass(frozen=True)
@@ -73,6 +76,7 @@ class TempProfile(Profile):
     _configuration: ActiveConfiguration
     _logging: LoggingState
     _made: _Process
+    _in_place_of: str | None = None
 
     @classmethod
     def create(
@@ -84,6 +88,7 @@ class TempProfile(Profile):
         email: str = DEFAULT_USER_EMAIL,
         broker: tuple[str | None, dict[str, Any] | None] = (None, None),
         options: dict[str, Any] | None = None,
+        in_place_of: str | None = None,
     ) -> TempProfile:
         """Return a new profile with an empty storage, in a configuration of which it is the default if it is the first.
 
@@ -92,6 +97,7 @@ class TempProfile(Profile):
         :param email: of the default user.
         :param broker: the entry point of its broker, and the configuration of that.
         :param options: AiiDA's config options by name, besides those that every ephemeral profile has.
+        :param in_place_of: the profile in whose place it is the default until it is deleted, if that is the default.
         """
         profile = cls(
             name,
@@ -111,7 +117,9 @@ class TempProfile(Profile):
         profile.storage_cls.initialise(profile)
         config: Any = configuration.config
         config.add_profile(profile)
-        config.set_default_profile(name)  # unless there is one
+        if in_place_of is not None and config.default_profile_name == in_place_of:
+            profile._in_place_of = in_place_of
+        config.set_default_profile(name, overwrite=profile._in_place_of is not None)  # or if there is none
         config.store()
         profile._made = profile._read_process()
         return profile
@@ -151,6 +159,8 @@ class TempProfile(Profile):
             manager.unload_profile()
         self.storage_cls(self).delete()
         config = self.configuration
+        if config.default_profile_name == self.name and self._in_place_of in config.profile_names:
+            config.set_default_profile(self._in_place_of, overwrite=True)
         if config.default_profile_name != self.name and self.name in config.profile_names:
             config.remove_profile(self.name)
             config.store()
@@ -173,8 +183,9 @@ class TempProfile(Profile):
 
         :raises ~aiida.common.exceptions.InvalidOperation: inside an open transaction of the storage.
         """
-        self.storage._clear()
-        self._restore_process(self._made)
+        with self._loaded_meanwhile():
+            self.storage._clear()
+            self._restore_process(self._made)
 
     def reset_storage(self) -> None:
         """Do what :meth:`reset` does; it is the name that aiida-core's own fixtures have for it."""
@@ -182,7 +193,8 @@ class TempProfile(Profile):
 
     def checkpoint(self) -> Checkpoint:
         """Take a checkpoint, a state that can be returned to."""
-        return Checkpoint(self.storage.checkpoint(), self._read_process())
+        with self._loaded_meanwhile():
+            return Checkpoint(self.storage.checkpoint(), self._read_process())
 
     def restore(self, checkpoint: Checkpoint, *, keep: bool = True) -> None:
         """Return to a checkpoint; those taken after it are gone, and so is what is not committed.
@@ -191,8 +203,24 @@ class TempProfile(Profile):
         :raises ~pytest_aiida_temp.storage.contents.CheckpointGoneError: if the checkpoint is gone.
         :raises ~aiida.common.exceptions.InvalidOperation: if another thread keeps a transaction open.
         """
-        self.storage.restore(checkpoint.storage, keep=keep)
-        self._restore_process(checkpoint.process)
+        with self._loaded_meanwhile():
+            self.storage.restore(checkpoint.storage, keep=keep)
+            self._restore_process(checkpoint.process)
+
+    @contextmanager
+    def _loaded_meanwhile(self) -> Iterator[None]:
+        """Load the profile for the body, and give back another one that is loaded."""
+        if self.is_loaded:
+            yield
+            return
+        manager = get_manager()
+        before, configuration = manager.get_profile(), ActiveConfiguration.current()
+        self.load()
+        yield
+        if before is not None:
+            manager.unload_profile()
+            configuration.use()
+            manager.load_profile(before)
 
     @contextmanager
     def rollback(self) -> Iterator[Checkpoint]:
@@ -245,13 +273,14 @@ class TempProfile(Profile):
             deepcopy(config.options),
             config.default_profile_name,
             get_manager()._runner,
+            _current_event_loop(),
         )
 
     def _restore_process(self, state: _Process) -> None:
         """Put back what AiiDA keeps in the process rather than in the storage."""
         manager = get_manager()
         if manager._runner is not state.runner:
-            manager.reset_runner()
+            _close_runner(manager, state.event_loop)
         manager.reset_broker()
         manager._persister = None
         if self.options != state.options or self.default_user_email != state.email:
@@ -264,3 +293,17 @@ class TempProfile(Profile):
             config.set_default_profile(state.default_profile, overwrite=True)
         if not self._logging.is_intact():
             self._logging.restore()
+
+
+def _current_event_loop() -> Any:
+    """Return the event loop that a runner made now would use, unless it would make one."""
+    policy = getattr(asyncio.events, '_get_event_loop_policy', asyncio.get_event_loop_policy)()
+    return getattr(getattr(policy, '_local', None), '_loop', None)
+
+
+def _close_runner(manager: Any, event_loop: Any) -> None:
+    """Close the runner; but not its event loop if that was there before, or was running when the runner was made."""
+    runner = manager._runner
+    if runner is not None and (runner.loop is event_loop or _current_event_loop() not in (None, runner.loop)):
+        runner._loop = asyncio.new_event_loop()  # which is closed in its place
+    manager.reset_runner()

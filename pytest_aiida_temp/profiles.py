@@ -76,6 +76,11 @@ class Profiles:
         """Return whether AiiDA's loaded profile is the one that tests run on."""
         return bool(self._levels) and _loaded_profile() is self.innermost
 
+    def has_deleted(self, table: str, pk: int) -> bool:
+        """Return whether a row was deleted from the loaded profile; none is loaded for that, as tests still use it."""
+        is_known = self.is_loaded() and self.frames is not None
+        return is_known and bool(self.innermost.storage.has_deleted(table, pk))
+
     def start(self) -> Any:
         """Load the profile that tests run on, which is made on first use."""
         if not self._levels:
@@ -153,6 +158,8 @@ class Profiles:
         left, self._levels[position:] = self._levels[position:], []
         with ExitStack() as giving_back:
             for level in left:
+                if level.frames is not None and level.frames not in self.all_frames:
+                    level.frames.drop()  # before pytest 9, the nodes that it is to leave may end later
                 giving_back.push(level.giving_back)
 
 

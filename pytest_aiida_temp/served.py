@@ -100,7 +100,7 @@ def profile(isolation: Isolation, original: Any, *, aiida_config: Any, **_: Any)
     if aiida_config is getattr(own, 'configuration', aiida_config):
         yield own
     else:
-        with isolation.further_profile(_further(aiida_config, secrets.token_hex(16))) as made:
+        with isolation.further_profile(_further(isolation, aiida_config, secrets.token_hex(16))) as made:
             yield made
 
 
@@ -122,7 +122,7 @@ def profile_factory(isolation: Isolation, original: Any, **requested: Any) -> An
         context: AbstractContextManager[Any]
         if storage_backend in STORAGES:
             broker = reachable_broker(broker_backend, broker_config, isolation.warn)
-            context = isolation.further_profile(_further(config, name, email=email, broker=broker))
+            context = isolation.further_profile(_further(isolation, config, name, email=email, broker=broker))
         else:
             context = original(**requested)(
                 config,
@@ -139,10 +139,11 @@ def profile_factory(isolation: Isolation, original: Any, **requested: Any) -> An
     return factory
 
 
-def _further(config: Any, name: str, **settings: Any) -> AbstractContextManager[TempProfile]:
+def _further(isolation: Isolation, config: Any, name: str, **settings: Any) -> AbstractContextManager[TempProfile]:
     from .loading import further_profile
 
-    return further_profile(config, Path(config.dirpath) / name / 'storage', name, **settings)
+    own = isolation.profile.name if isolation.profile else None
+    return further_profile(config, Path(config.dirpath) / name / 'storage', name, in_place_of=own, **settings)
 
 
 def no_postgres(isolation: Isolation, original: Any, **_: Any) -> NoPostgres:
@@ -204,6 +205,7 @@ def deprecated_profile_factory(
             return original(aiida_instance=aiida_instance, **requested)(custom_configuration)
         control = custom.get('process_control', {})
         further = _further(
+            isolation,
             aiida_instance,
             secrets.token_hex(16),
             email=custom.get('default_user_email', 'test@aiida.local'),

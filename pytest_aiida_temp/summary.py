@@ -63,10 +63,10 @@ def receive(config: pytest.Config, output: dict[str, Any]) -> None:
 
 def explain(isolation: Isolation, item: pytest.Item, error: BaseException, report: pytest.TestReport) -> None:
     """Add a section to a report whose failure is about a node of an earlier test."""
-    if isolation.history is None or isolation.profile is None:
+    if isolation.history is None:
         return
     from .history import SECTION
 
-    explanation = isolation.history.explain(item.nodeid, error, isolation.profile.storage.has_deleted)
+    explanation = isolation.history.explain(item.nodeid, error, isolation.profiles.has_deleted)
     if explanation:
         report.sections.append((SECTION, explanation))

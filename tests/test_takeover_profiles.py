@@ -378,3 +378,74 @@ def test_the_configuration_can_be_copied_and_the_storage_emptied_in_the_copy(pyt
     """)
 
     pytester.runpytest_inprocess().assert_outcomes(passed=1)
+
+
+def test_a_failing_test_is_torn_down_on_the_profile_it_ran_on(pytester: pytest.Pytester) -> None:
+    pytester.makeconftest(f"""
+        import pytest
+        {TOOLS}
+
+        @pytest.fixture(scope='session', autouse=True)
+        def aiida_profile(aiida_config, aiida_profile_factory):
+            with aiida_profile_factory(aiida_config, name='of-the-suite') as profile:
+                yield profile
+    """)
+    pytester.makepyfile("""
+        import pytest
+        from aiida.manage import get_manager
+        from nodes import count, store
+
+        @pytest.fixture
+        def data(aiida_profile):
+            store()
+            yield
+            assert get_manager().get_profile() is aiida_profile
+            assert count() == 1
+
+        def test_fails(data):
+            raise KeyError
+
+        def test_skips(data):
+            pytest.skip('in mid-test')
+    """)
+
+    pytester.runpytest_inprocess('--aiida-temp').assert_outcomes(failed=1, skipped=1)
+
+
+def test_a_profile_of_the_suite_is_the_default_one(pytester: pytest.Pytester) -> None:
+    pytester.makeconftest(TOOLS)
+    pytester.makepyfile("""
+        from aiida import load_profile
+        from aiida.manage import get_config, get_manager
+
+        def test_default(aiida_profile, aiida_config, aiida_profile_factory):
+            with aiida_profile_factory(aiida_config, name='one') as one:
+                assert get_config().default_profile_name == 'one'
+                with aiida_profile_factory(aiida_config, name='two'):
+                    assert get_config().default_profile_name == 'one'
+                get_manager().unload_profile()
+                assert load_profile() is one
+            assert get_config().default_profile_name == aiida_profile.name
+    """)
+
+    pytester.runpytest_inprocess('--aiida-temp').assert_outcomes(passed=1)
+
+
+def test_another_profile_is_emptied_without_being_loaded(pytester: pytest.Pytester) -> None:
+    pytester.makeconftest(TOOLS)
+    pytester.makepyfile("""
+        from aiida.manage import get_manager
+        from aiida.manage.configuration import profile_context
+        from nodes import count, store
+
+        def test_other(aiida_profile, aiida_config, aiida_profile_factory):
+            store()
+            with aiida_profile_factory(aiida_config) as inner:
+                store()
+                aiida_profile.reset_storage()
+                assert get_manager().get_profile() is inner
+                assert count() == 1
+            assert count() == 0
+    """)
+
+    pytester.runpytest_inprocess('--aiida-temp').assert_outcomes(passed=1)
