@@ -25,12 +25,14 @@ class Frame:
 
     :param lingers: its test said ``reset=False``, so it stays until a test that resets begins.
     :param instance: the fixture of which this frame holds what one instance stored.
+    :param has_failed: that instance could not be set up.
     """
 
     node: Any
     checkpoint: Checkpoint
     lingers: bool = False
     instance: Any = None
+    has_failed: bool = False
 
 
 class Frames:
@@ -54,6 +56,8 @@ class Frames:
         self._settle = settle
         self._base: Checkpoint | None = None
         self._frames: list[Frame] = []
+        self._between: Checkpoint | None = None
+        """What the latest frame was left for, while other threads go on writing."""
 
     def __len__(self) -> int:
         return len(self._frames)
@@ -81,48 +85,76 @@ class Frames:
         :param leave_by_itself: return to it when the node is torn down, without a call of :meth:`leave`.
         """
         if self._position_of(node) is None:
-            self._frames.append(Frame(node, self._profile.checkpoint()))
+            self._frames.append(Frame(node, self._take()))
             if leave_by_itself:
                 node.addfinalizer(lambda: self.leave(node))
 
     def ensure_lingering(self, item: Any) -> None:
         """Take a checkpoint for a test that does not reset, unless the one before it did not either."""
         if not (self._frames and self._frames[-1].lingers):
-            self._frames.append(Frame(item, self._profile.checkpoint(), lingers=True))
+            self._frames.append(Frame(item, self._take(), lingers=True))
 
     @contextmanager
-    def instance(self, fixturedef: Any, node: Any) -> Iterator[None]:
-        """Keep apart what the body stores, one instance of a parametrized fixture, until that is torn down."""
+    def instance(self, fixturedef: Any, node: Any, failed: list[Any]) -> Iterator[None]:
+        """Keep apart what the body stores, one instance of a wide fixture, if it may end before its node does.
+
+        :param failed: not empty if the body failed.
+        """
+        self._undo_failed(fixturedef)
         self.ensure(node)
-        frame = Frame(node, self._profile.checkpoint(), instance=fixturedef)
+        frame = Frame(node, self._take(), instance=fixturedef)
         self._frames.append(frame)
         fixturedef.addfinalizer(lambda: self._excise(frame))
         yield
-        self._frames.append(Frame(node, self._profile.checkpoint()))
+        frame.has_failed = bool(failed)
+        if failed or self._may_end_early(fixturedef):
+            self._frames.append(Frame(node, self._profile.checkpoint()))
+        elif frame is self._frames[-1] and self._profile.storage.latest_checkpoint == frame.checkpoint.storage:
+            self._frames.pop()
+            self._profile.hand_over(frame.checkpoint, self._frames[-1].checkpoint, [])
         self._settle()
 
     @contextmanager
-    def late(self, node: Any) -> Iterator[list[bool]]:
+    def late(self, fixturedef: Any, node: Any, failed: list[Any]) -> Iterator[list[bool]]:
         """Hand what the body stores to a node wider than that of the latest frames.
 
+        :param failed: not empty if the body failed.
         :returns: a list, to which is added whether the body changed or deleted anything older.
         """
+        self._undo_failed(fixturedef)
         narrower = self._first_inside(node)
         assert narrower is not None
         into = self._insert(node, narrower)
-        checkpoint = self._profile.checkpoint()
+        frame = Frame(node, self._take(), instance=fixturedef)
+        fixturedef.addfinalizer(lambda: self._excise(frame))
         outcome: list[bool] = []
         try:
             yield outcome
         finally:
-            between = self._frames[self._frames.index(into) + 1 :]
+            frame.has_failed = bool(failed)
+            is_apart = frame.has_failed or self._may_end_early(fixturedef)
+            position = self._frames.index(into) + 1
+            between = self._frames[position:]
             replaced, changed = self._profile.hand_over(
-                checkpoint, into.checkpoint, [frame.checkpoint for frame in between]
+                frame.checkpoint, into.checkpoint, [other.checkpoint for other in between], apart=is_apart
             )
-            for frame, its_checkpoint in zip(between, replaced, strict=True):
-                frame.checkpoint = its_checkpoint
+            for other, its_checkpoint in zip(between, replaced, strict=True):
+                other.checkpoint = its_checkpoint
+            if is_apart:
+                after = Frame(node, self._profile.insert_checkpoint(between[0].checkpoint))
+                self._frames[position:position] = [frame, after]
             outcome.append(changed)
             self._settle()
+
+    def _may_end_early(self, fixturedef: Any) -> bool:
+        """Return whether a fixture may be torn down before its node: with its parameter, or that of one it uses."""
+        apart = {frame.instance.argname for frame in self._frames if frame.instance not in (None, fixturedef)}
+        return fixturedef.params is not None or not apart.isdisjoint(fixturedef.argnames)
+
+    def _undo_failed(self, fixturedef: Any) -> None:
+        """Undo what a fixture stored when it failed, as it runs again. With pytest-rerunfailures it does."""
+        for frame in [frame for frame in self._frames if frame.instance is fixturedef and frame.has_failed]:
+            self._excise(frame)
 
     def is_late(self, node: Any) -> bool:
         """Return whether a scope inside the node's has begun already."""
@@ -131,6 +163,17 @@ class Frames:
     def leave(self, node: Any) -> None:
         """Return to the checkpoint of a node that was torn down."""
         position = self._position_of(node)
+        if position is not None:
+            self._return_to(position)
+
+    def leave_ended(self, item: Any) -> None:
+        """Leave scopes that have ended unnoticed before a test begins.
+
+        pytest-rerunfailures takes finalizers of wider scopes off pytest's stack, and does not put all of them back.
+        """
+        running = item.listchain()
+        ended = (n for n, frame in enumerate(self._frames) if not frame.lingers and frame.node not in running)
+        position = next(ended, None)
         if position is not None:
             self._return_to(position)
 
@@ -158,13 +201,23 @@ class Frames:
         node.addfinalizer(lambda: self.leave(node))
         return frame
 
+    def _take(self) -> Checkpoint:
+        """Take a checkpoint, of the state without what other threads did since the latest frame was left."""
+        checkpoint, self._between = self._between, None
+        if checkpoint is None or not self._profile.storage.has(checkpoint.storage):
+            return self._profile.checkpoint()
+        self._profile.restore(checkpoint)
+        return checkpoint
+
     def _return_to(self, position: int) -> None:
         frame = self._frames[position]
         del self._frames[position:]
         began = time.perf_counter()
         self._profile.storage.abandon()
         self._before_reset(frame.checkpoint)
-        self._profile.restore_if_there(frame.checkpoint)
+        goes_on = bool(self._frames and self._profile.storage.threads())
+        self._profile.restore_if_there(frame.checkpoint, keep=goes_on)
+        self._between = frame.checkpoint if goes_on else None
         self._count(began)
 
     def _excise(self, frame: Frame) -> None:

@@ -30,6 +30,7 @@ class Stored:
     pk: int
     uuid: str
     test: str
+    run: int
     reset: int
 
 
@@ -37,8 +38,12 @@ class History:
     """What tests had stored before the storage was reset."""
 
     def __init__(self) -> None:
-        self._resets = 0
+        self._resets = self._runs = 0
         self._stored: deque[Stored] = deque(maxlen=CAPACITY)
+
+    def begin(self) -> None:
+        """Note that a test begins, perhaps one that is run again."""
+        self._runs += 1
 
     def note(self, test: str, entities: Iterable[tuple[str, int, str]]) -> None:
         """Note what a reset is about to undo.
@@ -48,7 +53,7 @@ class History:
         """
         self._resets += 1
         for table, pk, uuid in entities:
-            self._stored.append(Stored(table, pk, uuid, test, self._resets))
+            self._stored.append(Stored(table, pk, uuid, test, self._runs, self._resets))
 
     def explain(self, test: str, error: BaseException, has_deleted: Callable[[str, int], bool]) -> str | None:
         """Return where the node that an error is about comes from, or ``None`` if it is no such error.
@@ -63,11 +68,12 @@ class History:
         for stored in reversed(self._stored):
             is_of_kind = stored.pk in hints and stored.table == table
             is_meant = stored.uuid in hints or (is_of_kind and not has_deleted(table, stored.pk))
-            if stored.test != test and is_meant:
+            if stored.run != self._runs and is_meant:
+                attempt = ', in an earlier attempt' if stored.test == test else ''
                 ago = self._resets - stored.reset
                 return (
                     f'{type(error).__name__} may be about the entity with pk {stored.pk} and uuid {stored.uuid}.\n'
-                    f'It was stored by {stored.test}.\n'
+                    f'It was stored by {stored.test}{attempt}.\n'
                     f'The storage was reset when that test had ended ({ago + 1} reset{"s" if ago else ""} ago), which '
                     'undid it.\nStore it in this test, or in a fixture of wider scope that uses `aiida_temp_session`.'
                 )

@@ -145,6 +145,7 @@ class Isolation:
         A test that does not ask for the profile while that is loaded is like one that says ``reset=False``: what it
         stores is undone before the next one that does ask.
         """
+        self._inspect_after(item)
         if self.takeover is not None:
             self.takeover.begin(item)
         if is_wanted_by(item, self.settings):
@@ -163,13 +164,22 @@ class Isolation:
         return profile
 
     def _join(self, item: pytest.Item) -> None:
-        self._item, self._wanted, self._test = item, False, item.nodeid
+        self._item, self._wanted = item, False
+        self._leave_ended(item)
+
+    def _leave_ended(self, item: pytest.Item) -> None:
+        for frames in self.profiles.all_frames:
+            frames.leave_ended(item)
+        self._test = item.nodeid
+        if self.history is not None:
+            self.history.begin()
 
     def _begin(self, item: pytest.Item) -> None:
         self._remember_other_profile()
-        self._item, self._wanted, self._test = item, True, item.nodeid
+        self._item, self._wanted = item, True
         self.start()
         self.profiles.load()
+        self._leave_ended(item)
         frames = self.profiles.frames
         if frames is not None and self._scope(item) is not None:
             frames.leave_lingering()
@@ -177,32 +187,35 @@ class Isolation:
                 frames.return_to_base()
 
     @contextmanager
-    def fixture(self, fixturedef: FixtureDef[Any], request: SubRequest) -> Iterator[None]:
+    def fixture(self, fixturedef: FixtureDef[Any], request: SubRequest) -> Iterator[list[Any]]:
         """Take the checkpoint that a fixture of the current test needs before it runs, and see to late ones.
 
         A fixture is late if narrower scopes have begun already: what it stores is then handed to its own scope.
+
+        :returns: a list, to which the exception is to be added if the fixture fails.
         """
+        failed: list[Any] = []
         self._setting_up.append(fixturedef)
         before = self.profiles.innermost
         try:
             with ExitStack() as stack:
                 if self._item is not None and self.profiles.frames is not None:
                     node = self._frame_node(request.node, fixturedef.scope)
-                    stack.enter_context(self._isolated(self.profiles.frames, fixturedef, node))
+                    stack.enter_context(self._isolated(self.profiles.frames, fixturedef, node, failed))
                 if self.takeover is not None:
                     stack.enter_context(self.takeover.serving(fixturedef, request))
-                yield
-            if self.profiles and not self._is_aside and fixturedef.scope != 'function':
-                self._look_for_other_profile(before, fixturedef)
+                yield failed
+                if self.profiles and not self._is_aside and fixturedef.scope != 'function':
+                    self._look_for_other_profile(before, fixturedef)
         finally:
             self._setting_up.pop()
 
     @contextmanager
-    def _isolated(self, frames: Frames, fixturedef: FixtureDef[Any], node: Any) -> Iterator[None]:
+    def _isolated(self, frames: Frames, fixturedef: FixtureDef[Any], node: Any, failed: list[Any]) -> Iterator[None]:
         assert self._item is not None
-        self._watch(self._item)
+        self._watch()
         if frames.is_late(node):
-            with frames.late(node) as outcome:
+            with frames.late(fixturedef, node, failed) as outcome:
                 yield
             if any(outcome):
                 self.warn(
@@ -210,14 +223,14 @@ class Isolation:
                     'scope, and changes or deletes what was there before: that cannot be kept apart from what the test '
                     'does. Ask for it earlier, for instance in a fixture of its own scope.'
                 )
-        elif fixturedef.scope != 'function' and fixturedef.params is not None and node is not self._item:
-            with frames.instance(fixturedef, node):
+        elif fixturedef.scope != 'function' and node is not self._item:
+            with frames.instance(fixturedef, node, failed):
                 yield
         else:
             self._ensure(node)
             yield
-            if self._has_joined:
-                self._ensure(self._item)  # what the test stores from here on
+        if self._has_joined:
+            self._ensure(self._item)  # what the test stores from here on
 
     def _look_for_other_profile(self, before: Any, fixturedef: FixtureDef[Any]) -> None:
         """Have tests run on what a wide fixture has made or loaded, as it left it."""
@@ -237,7 +250,7 @@ class Isolation:
     def set_up(self, item: pytest.Item) -> None:
         """Take the checkpoint of a test all of whose fixtures have run."""
         if self._item is item and self.profiles.frames is not None:
-            self._watch(item)
+            self._watch()
             self._ensure(self._frame_node(item, 'function'))
 
     def end(self, item: pytest.Item) -> None:
@@ -279,13 +292,25 @@ class Isolation:
 
     # What a test leaves behind
 
-    def _watch(self, item: pytest.Item) -> None:
+    def _watch(self) -> None:
         """See to it that leftovers are looked for when all that the test itself set up is torn down."""
         if self._leftovers is None and self._wanted:
             from .leftovers import Leftovers
 
             self._leftovers = Leftovers(self.profiles.innermost)
-            item.addfinalizer(lambda: self._inspect(item))
+
+    def _inspect_after(self, item: pytest.Item) -> None:
+        """Inspect when all of a test is torn down, also what pytest puts off with ``--pdb``: `TestCase.tearDown`."""
+        if isinstance(getattr(item.teardown, '__self__', None), pytest.Item):  # not on each attempt of a test
+            tear_down = item.teardown
+
+            def tear_down_and_inspect() -> None:
+                try:
+                    tear_down()
+                finally:
+                    self._inspect(item)
+
+            item.teardown = tear_down_and_inspect  # type: ignore[method-assign]
 
     def _inspect(self, item: pytest.Item) -> None:
         if self._leftovers is None or not self.profiles:

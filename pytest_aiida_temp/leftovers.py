@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import os
+import sys
+import threading
+import time
+from concurrent.futures import thread as pools
 from typing import TYPE_CHECKING
 
 from aiida.manage import get_manager
@@ -11,6 +15,8 @@ if TYPE_CHECKING:
     from .profile import TempProfile
 
 _PREFIX = 'AIIDA'
+_PATIENCE = 0.1
+"""Seconds in which a thread may still come to its end."""
 
 
 class Leftovers:
@@ -39,7 +45,7 @@ class Leftovers:
             f'the thread {thread.name!r}, which still runs and has a session of the storage: join it. What it stores '
             'from now on is undone with a later test.'
             for thread in threads
-            if thread not in self._threads
+            if thread not in self._threads and _goes_on(thread)
         ]
 
     def _changed_variables(self) -> list[str]:
@@ -61,3 +67,18 @@ class Leftovers:
 
 def _variables() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if name.startswith(_PREFIX)}
+
+
+def _goes_on(thread: threading.Thread) -> bool:
+    """Return whether a thread neither ends at once nor waits for work, as one of a pool does that outlives the test."""
+    deadline = time.monotonic() + _PATIENCE
+    while thread.is_alive() and not _is_idle(thread):
+        if time.monotonic() > deadline:
+            return True
+        thread.join(0.001)
+    return False
+
+
+def _is_idle(thread: threading.Thread) -> bool:
+    frame = sys._current_frames().get(thread.ident or 0)
+    return frame is not None and frame.f_code is pools._worker.__code__

@@ -58,10 +58,12 @@ def pytest_runtest_call(item: pytest.Item) -> None:
 
 
 @pytest.hookimpl(hookwrapper=True, tryfirst=True)
-def pytest_fixture_setup(fixturedef: FixtureDef[Any], request: SubRequest) -> Generator[None]:
+def pytest_fixture_setup(fixturedef: FixtureDef[Any], request: SubRequest) -> Generator[None, Any, None]:
     """Take the checkpoint of a scope before its first fixture runs."""
-    with isolation_of(request.config).fixture(fixturedef, request):
-        yield
+    with isolation_of(request.config).fixture(fixturedef, request) as failed:
+        outcome = yield
+        if outcome.excinfo is not None:
+            failed.append(outcome.excinfo[1])
 
 
 @pytest.hookimpl(hookwrapper=True, tryfirst=True)

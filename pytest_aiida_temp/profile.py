@@ -53,6 +53,15 @@ class _Process:
     runner: Any
     event_loop: Any
 
+    def with_changes(self, before: _Process, after: _Process) -> _Process:
+        """Return this state with what differs between two others, of options each one by itself."""
+        changed = {name: value for name, value in vars(after).items() if value != getattr(before, name)}
+        for name in {'options', 'global_options'} & set(changed):
+            old, new = getattr(before, name), changed[name]
+            kept = {key: value for key, value in getattr(self, name).items() if key not in old or key in new}
+            changed[name] = kept | {key: value for key, value in new.items() if key not in old or old[key] != value}
+        return replace(self, **changed)
+
 
 @dataclass(frozen=True)
 class Checkpoint:
@@ -157,7 +166,7 @@ class TempProfile(Profile):
         manager = get_manager()
         if manager.get_profile() is self:
             manager.unload_profile()
-        self.storage_cls(self).delete()
+        self.storage_cls.erase(self)
         config = self.configuration
         if config.default_profile_name == self.name and self._in_place_of in config.profile_names:
             config.set_default_profile(self._in_place_of, overwrite=True)
@@ -253,16 +262,18 @@ class TempProfile(Profile):
         """Take a checkpoint of the same state as a given one, ahead of it."""
         return Checkpoint(self.storage.insert_checkpoint(before.storage), before.process)
 
-    def hand_over(self, late: Checkpoint, into: Checkpoint, between: list[Checkpoint]) -> tuple[list[Checkpoint], bool]:
+    def hand_over(
+        self, late: Checkpoint, into: Checkpoint, between: list[Checkpoint], *, apart: bool = False
+    ) -> tuple[list[Checkpoint], bool]:
         """End the latest checkpoint, giving the changes since to an earlier one, past those in between.
 
         :returns: what takes the place of ``between``, and whether anything older was changed or deleted in the
             storage, which cannot be kept apart.
         """
-        changed = self.storage.hand_over(late.storage, into.storage)
+        changed = self.storage.hand_over(late.storage, into.storage, apart=apart)
         process = self._read_process()
         if process != late.process:
-            between = [replace(checkpoint, process=process) for checkpoint in between]
+            between = [replace(c, process=c.process.with_changes(late.process, process)) for c in between]
         return between, changed
 
     def _read_process(self) -> _Process:

@@ -67,6 +67,13 @@ def explain(isolation: Isolation, item: pytest.Item, error: BaseException, repor
         return
     from .history import SECTION
 
-    explanation = isolation.history.explain(item.nodeid, error, isolation.profiles.has_deleted)
+    explanation = isolation.history.explain(item.nodeid, _within(error), isolation.profiles.has_deleted)
     if explanation:
         report.sections.append((SECTION, explanation))
+
+
+def _within(error: BaseException) -> BaseException:
+    """Return what a doctest ran into, which is wrapped; any other exception as it is."""
+    inner = getattr(error, 'failures', [error])[0]  # of pytest, with --doctest-continue-on-failure
+    inner = getattr(inner, 'exc_info', (None, inner))[1]  # of the standard library
+    return inner if isinstance(inner, BaseException) else error

@@ -13,6 +13,7 @@ from _pytest import pytester as implementation
 from pytest_aiida_temp.environment import import_module
 
 pytest_plugins = ['pytester']
+collect_ignore = ['suites']  # of other packages, as it were: `test_suites.py` runs them
 
 _OF_OUTER_RUN = ('AIIDA_PATH', 'PYTEST_ADDOPTS', 'PYTEST_AIIDA_TEMP', 'PYTEST_XDIST')
 
@@ -60,7 +61,8 @@ def pytester(
     for name in list(os.environ):
         if name.startswith(_OF_OUTER_RUN):
             monkeypatch.delenv(name)
-    monkeypatch.setenv('PYTEST_ADDOPTS', '-p no:randomly')  # the order inside is part of what is tested
+    # The order inside is part of what is tested; pytest-asyncio warns of a setting.
+    monkeypatch.setenv('PYTEST_ADDOPTS', '-p no:randomly -p no:asyncio')
     pytester.makepyfile(nodes=_NODES)
     before = get_manager().get_profile()
     get_manager().unload_profile()

@@ -55,7 +55,7 @@ def test_data_of_a_wide_fixture_that_is_asked_for_late_stays(pytester: pytest.Py
             return orm.Int(2).store().uuid
     """)
 
-    pytester.runpytest_inprocess('-W', 'error').assert_outcomes(passed=6)
+    pytester.runpytest_inprocess('-W', 'error::pytest_aiida_temp.isolation.IsolationWarning').assert_outcomes(passed=6)
 
 
 def test_data_of_a_wide_fixture_that_a_test_asks_for_without_the_plugin_stays(pytester: pytest.Pytester) -> None:

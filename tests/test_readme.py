@@ -50,7 +50,8 @@ def blocks_of(page: Path) -> list[Block]:
 
 def run_python(block: Block, pytester: pytest.Pytester) -> None:
     """Run a file of tests or a script, unless a command on the page does; a conftest is run by all."""
-    if block.file == 'conftest.py' or any(block.file in other.command for other in blocks_of(block.page) if other.kind == 'console'):
+    commands = [other.command for other in blocks_of(block.page) if other.kind == 'console']
+    if block.file == 'conftest.py' or any(block.file in command for command in commands):
         return
     run = pytester.runpytest_inprocess if 'def test_' in block.text else pytester.runpython
     assert run(block.file).ret == 0

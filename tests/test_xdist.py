@@ -2,9 +2,148 @@
 
 from __future__ import annotations
 
+import gc
+import multiprocessing
+import os
+import re
 import sys
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
+from execnet.gateway_base import ThreadExecModel
+
+CONFTEST = """
+    import pytest
+    from aiida import orm
+
+    def store(label):
+        return orm.SinglefileData.from_string(f'content of {label}', label=label).store()
+
+    def labels():
+        return orm.QueryBuilder().append(orm.Node, project='label').order_by({orm.Node: 'id'}).all(flat=True)
+
+    @pytest.fixture(scope='session')
+    def of_session(aiida_temp_session):
+        return store('session')
+
+    @pytest.fixture(scope='module')
+    def of_module(of_session):
+        return store('module')
+
+    @pytest.fixture(scope='class')
+    def of_class(of_module, request):
+        return store(request.cls.__name__)
+"""
+SUITE = """
+    import pytest
+    from aiida import orm
+    from conftest import labels, store
+
+    @pytest.mark.parametrize('number', [1, 2])
+    def test_uses_the_session(of_session, aiida_temp_profile, number):
+        assert store('test').pk == len(labels())
+        assert labels()[0] == 'session'
+        assert labels()[1:] in (['test'], ['module', 'test'])
+
+    class Base:
+        @pytest.mark.parametrize('number', [1, 2])
+        def test_uses_all(self, of_session, of_module, of_class, aiida_temp_profile, number):
+            assert labels() == ['session', 'module', type(self).__name__]
+            assert store('test').pk == 4
+            assert of_module.get_content() == 'content of module'
+            of_module.label = of_class.label = 'changed'
+
+        def test_uses_the_class(self, of_class, aiida_temp_profile):
+            assert labels() == ['session', 'module', type(self).__name__]
+            orm.Group('group').store().add_nodes(of_class)
+            assert orm.QueryBuilder().append(orm.Group).count() == 1
+
+    @pytest.mark.xdist_group('one')
+    class TestOne(Base):
+        pass
+
+    @pytest.mark.xdist_group('two')
+    class TestTwo(Base):
+        pass
+"""
+
+
+class Fork:
+    """What execnet uses of ``subprocess.Popen``, without the seconds that importing AiiDA takes: a fork of this process.
+
+    :param args: the command line of a Python that runs what follows ``-c``.
+    """
+
+    def __init__(self, args: list[str], **_: Any) -> None:
+        (their_input, our_output), (our_input, their_output) = os.pipe(), os.pipe()
+        self.stdin, self.stdout = open(our_output, 'wb'), open(our_input, 'rb')
+        context: Any = multiprocessing.get_context('fork')
+        self._process = context.Process(target=self._run, args=(args[-1], their_input, their_output))
+        self._process.start()
+        os.close(their_input)
+        os.close(their_output)
+
+    @staticmethod
+    def _run(code: str, their_input: int, their_output: int) -> None:
+        os.dup2(their_input, 0)
+        os.dup2(their_output, 1)
+        sys.stdin, sys.stdout = open(0), open(1, 'w')
+        gc.freeze()  # else pytest, when it ends, spends seconds on looking for garbage in all that was inherited
+        exec(code, {'__name__': '__main__'})
+
+    def wait(self) -> None:
+        self._process.join()
+
+    def kill(self) -> None:
+        self._process.kill()
+
+
+@pytest.fixture
+def parallel(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.Pytester:
+    """Pytester whose in-process runs have workers that need not import AiiDA."""
+    if 'fork' not in multiprocessing.get_all_start_methods():
+        pytest.skip('this system cannot fork, and starting workers anew for each run takes too long')
+    monkeypatch.setattr(ThreadExecModel, 'subprocess', SimpleNamespace(PIPE=None, Popen=Fork))
+    return pytester
+
+
+def test_every_way_of_distributing_tests_is_as_isolated_as_any(parallel: pytest.Pytester) -> None:
+    parallel.makeconftest(CONFTEST)
+    parallel.makepyfile(test_a=SUITE, test_b=SUITE)
+    complaint = parallel.runpytest_inprocess('--dist=?').stderr.str()
+    modes = re.findall(r'\w+', complaint.partition('choose from')[2].partition(')')[0])
+    assert {'no', 'each', 'load', 'loadscope'} <= set(modes)
+
+    outcomes = {}
+    for mode in sorted(modes, key=lambda mode: mode != 'no'):  # in this process first, which imports for all workers
+        result = parallel.runpytest_inprocess('--tx=2*popen', f'--dist={mode}')
+        outcomes[mode] = result.parseoutcomes()
+
+    assert outcomes == {mode: {'passed': 32 if mode == 'each' else 16} for mode in modes}
+
+
+def test_tests_after_a_crash_of_a_worker_start_fresh(parallel: pytest.Pytester) -> None:
+    parallel.makepyfile("""
+        import os
+        import pytest
+        from nodes import store
+
+        @pytest.fixture(scope='module')
+        def data(aiida_temp_session):
+            return store()
+
+        @pytest.mark.parametrize('number', range(8))
+        def test_it(data, aiida_temp_profile, number):
+            assert store() == 2
+            if number in (1, 4):
+                os._exit(1)
+    """)
+
+    result = parallel.runpytest_inprocess('--tx=2*popen', '--dist=load')
+
+    result.assert_outcomes(passed=6, failed=2)
+    result.stdout.fnmatch_lines(["*worker 'gw?' crashed while running 'test_*::test_it?1?'*"])
 
 
 def test_a_parallel_run_is_as_isolated_and_as_tidy_as_any(

@@ -233,7 +233,15 @@ class SqliteTempBackend(Resetting, EntityCollections, StorageBackend):
 
     def delete(self) -> None:
         """Delete the storage with all its data, in memory and on disk."""
-        contents = self._contents or Contents.of(self.profile)
+        self._delete(self._contents or Contents.of(self.profile))
+
+    @classmethod
+    def erase(cls, profile: Profile) -> None:
+        """Delete the storage of a profile with all its data, without opening it."""
+        cls._delete(Contents.of(profile))
+
+    @staticmethod
+    def _delete(contents: Contents | None) -> None:
         if contents is None:
             return
         for backend in list(contents.backends):

@@ -151,14 +151,16 @@ class Contents:
         return checkpoint
 
     @_one_at_a_time
-    def hand_over(self, checkpoint: StorageCheckpoint, into: StorageCheckpoint) -> bool:
+    def hand_over(self, checkpoint: StorageCheckpoint, into: StorageCheckpoint, *, apart: bool = False) -> bool:
         """End the latest checkpoint, giving the changes since to an earlier one, past those in between.
 
         :returns: whether anything older was changed or deleted, which cannot be kept apart.
         """
-        changed = self.database.hand_over(checkpoint.database, into.database)
-        self.repository.hand_over(checkpoint.repository, into.repository)
+        changed = self.database.hand_over(checkpoint.database, into.database, apart=apart)
+        self.repository.hand_over(checkpoint.repository, into.repository, apart=apart)
         self._checkpoints.remove(checkpoint)
+        if apart:
+            self._checkpoints.insert(self._checkpoints.index(into) + 1, checkpoint)
         return changed
 
     @_one_at_a_time

@@ -22,11 +22,11 @@ from sqlalchemy.pool import QueuePool
 
 from .images import Changes
 from .lazy import begin_lazily
-from .session import StorageSession
+from .session import SESSION, StorageSession
 from .undo import BUSY_TIMEOUT, UndoLog, WriterBusyError
 
 if TYPE_CHECKING:
-    from sqlalchemy.engine import Engine
+    from sqlalchemy.engine import Connection, Engine
 
 MINIMUM_SQLITE_VERSION = (3, 36, 0)
 Result = TypeVar('Result')
@@ -55,8 +55,8 @@ class Database:
         )
         self.engine = self._create_engine(uri, echo)
         self._create_schema(version)
-        self._undo = UndoLog(self._keeper, self._end_sessions_of_ended_threads)
-        begin_lazily(self.engine, self._undo.activate)
+        self._undo = UndoLog(self._keeper, self._end_sessions_of_ended_threads, self._break_off_other_threads)
+        begin_lazily(self.engine, self._begun)
         self._local = threading.local()
         self._sessions: weakref.WeakSet[StorageSession] = weakref.WeakSet()
         self._mappers = {model.__tablename__: sqlalchemy.inspect(model) for model in _models()}
@@ -111,11 +111,21 @@ class Database:
             session: StorageSession = self._local.session
         except AttributeError:
             session = self._local.session = StorageSession(self.engine.connect())
+            session.resets = self._undo.resets
             with self._lock:
                 self._sessions.add(session)
         if session.is_behind:
+            session.resets = self._undo.resets
             session.catch_up(self._mappers)
         return session
+
+    def _begun(self, connection: Connection, raw: sqlite3.Connection) -> None:
+        session = connection.info.get(SESSION, lambda: None)()
+        if session is not None and session.resets != self._undo.resets:
+            # What it is about to write was decided on before the reset: a row id may be that of another row now.
+            raw.execute('ROLLBACK')
+            raise sqlalchemy.exc.InvalidRequestError('another thread has reset the storage in the meantime')
+        self._undo.activate(raw)
 
     def checkpoint(self) -> int:
         """Commit what the calling thread has pending, take a checkpoint and return its level."""
@@ -158,14 +168,14 @@ class Database:
         """Take a checkpoint of the same state as a given one, ahead of it, and return its level."""
         return self._undo.insert(before)
 
-    def hand_over(self, level: int, into: int) -> bool:
+    def hand_over(self, level: int, into: int, *, apart: bool = False) -> bool:
         """End the latest checkpoint, giving the changes since to an earlier one, past those in between.
 
         :returns: whether rows that were older were changed or deleted.
         """
         own = self.session()
         own.commit()
-        return self._try_to(lambda raw: self._undo.hand_over(level, into, through=raw), own)
+        return self._try_to(lambda raw: self._undo.hand_over(level, into, through=raw, apart=apart), own)
 
     def excise(self, level: int) -> Changes:
         """Undo what happened between a checkpoint and the next one, and keep all that happened after that.
@@ -189,6 +199,7 @@ class Database:
         changes = self._try_to(undo, own)
         if not changes:
             return changes
+        own.resets = self._undo.resets
         own.forget(changes, self._mappers)
         with self._lock:
             others = [session for session in self._sessions if session is not own]
@@ -219,6 +230,12 @@ class Database:
             session.abandon()
         gc.collect()
 
+    def _break_off_other_threads(self) -> None:
+        with self._lock:
+            sessions = [session for session in self._sessions if session.thread is not threading.current_thread()]
+        for session in sessions:
+            session.break_off()
+
     def has_deleted(self, table: str, row: int) -> bool:
         """Return whether the calling thread deleted a row whose object is still held by somebody."""
         return self.session().has_deleted(self._mappers[table], row)
@@ -241,7 +258,9 @@ class Database:
         with self._lock:
             sessions, self._sessions = list(self._sessions), weakref.WeakSet()
         for session in sessions:
-            session.release()
+            # What another thread may be using right now is not to be touched, and goes with that thread.
+            if session.thread is threading.current_thread() or not session.thread.is_alive():
+                session.release()
         self._local = threading.local()
         self.engine.dispose()
         self._keeper.close()

@@ -118,7 +118,7 @@ class UndoTable:
             f'SELECT 1 FROM {self.images} WHERE level = ? AND existed LIMIT 1', (level,)
         ).fetchone()
         connection.execute(
-            f'UPDATE OR IGNORE {self.images} SET level = ? WHERE level = ? AND existed AND row <= ?',
+            f'UPDATE OR IGNORE {self.images} SET level = ? WHERE level = ? AND row <= ?',
             (into, level, mark),
         )
         connection.execute(f'DELETE FROM {self.images} WHERE level = ?', (level,))
@@ -140,7 +140,9 @@ class UndoTable:
             return None
         connection.execute(f'DELETE FROM {self.source} WHERE {self.row} > ? AND {self.row} <= ?', (above, upto))
         connection.execute(f'DELETE FROM {self.images} WHERE level <> ? AND row > ? AND row <= ?', (level, above, upto))
+        born = f'SELECT row FROM {self.images} WHERE level = ? AND NOT existed'
         for other in later:
+            connection.execute(f'DELETE FROM {self.images} WHERE level = ? AND row IN ({born})', (other, level))
             # Where the row was changed again later, returning to that checkpoint has to give the older image.
             shared = f'SELECT row FROM {self.images} WHERE level = ?'
             again = connection.execute(f'{shared} INTERSECT {shared}', (level, other)).fetchall()

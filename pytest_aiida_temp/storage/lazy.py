@@ -21,10 +21,10 @@ _NOTHING: tuple[str, tuple[()]] = ('SELECT 1', ())
 _READS = ('SELECT', 'PRAGMA', 'EXPLAI')
 
 
-def begin_lazily(engine: Engine, begun: Callable[[sqlite3.Connection], None]) -> None:
+def begin_lazily(engine: Engine, begun: Callable[[Connection, sqlite3.Connection], None]) -> None:
     """Begin transactions and savepoints of an engine in autocommit mode when the first statement writes.
 
-    :param begun: called with the driver's connection when a transaction has begun.
+    :param begun: called with SQLAlchemy's and the driver's connection when a transaction has begun.
     """
 
     def before(connection: Connection, cursor: Any, statement: str, parameters: Any, context: Any, _: bool) -> Any:
@@ -33,11 +33,12 @@ def begin_lazily(engine: Engine, begun: Callable[[sqlite3.Connection], None]) ->
             waiting.append(statement.rsplit(maxsplit=1)[-1])
             return _NOTHING
         if statement.startswith(('RELEASE SAVEPOINT ', 'ROLLBACK TO SAVEPOINT ')):
-            return _end(waiting, statement) or (statement, parameters)
+            is_gone = statement.startswith('ROLLBACK') and not cursor.connection.in_transaction  # broken off
+            return _end(waiting, statement) or (_NOTHING if is_gone else (statement, parameters))
         if _writes(statement, context):
             if not cursor.connection.in_transaction:
                 cursor.execute('BEGIN IMMEDIATE')
-                begun(cursor.connection)
+                begun(connection, cursor.connection)
             while waiting:
                 cursor.execute(f'SAVEPOINT {waiting.pop(0)}')
         return statement, parameters

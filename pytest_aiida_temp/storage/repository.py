@@ -34,10 +34,14 @@ class InvalidKeyError(FileNotFoundError, ValueError):
 
 @dataclass
 class _Journal:
-    """Keys added and removed since a checkpoint."""
+    """Keys added and removed since a checkpoint.
+
+    :param used: keys that were there already when the same content was put again.
+    """
 
     level: int
     added: set[str] = field(default_factory=set)
+    used: set[str] = field(default_factory=set)
     removed: set[str] = field(default_factory=set)
 
 
@@ -85,6 +89,8 @@ class SandboxShaRepositoryBackend(SandboxRepositoryBackend):
             key = digest.hexdigest()
             if not os.path.exists(self._path(key)):
                 self._place(self._write([content]), key)
+            elif self._journals:
+                self._journals[-1].used.add(key)
             return key
 
         def chunks() -> Iterator[bytes]:
@@ -121,6 +127,8 @@ class SandboxShaRepositoryBackend(SandboxRepositoryBackend):
             os.replace(incoming, path)
             if is_new and self._journals:
                 self._note_added(key, self._journals[-1])
+            elif self._journals:
+                self._journals[-1].used.add(key)
 
     def _note_added(self, key: str, journal: _Journal) -> None:
         if key in journal.removed:
@@ -229,6 +237,12 @@ class SandboxShaRepositoryBackend(SandboxRepositoryBackend):
 
         :param keep: the checkpoint itself remains.
         """
+        with self._lock:
+            self._restore(level)
+            if keep:
+                self._journals.append(_Journal(level))
+
+    def _restore(self, level: int) -> None:
         while True:
             journal = self._journals.pop()
             for key in journal.added:
@@ -238,8 +252,6 @@ class SandboxShaRepositoryBackend(SandboxRepositoryBackend):
                 os.replace(self._kept(key, journal.level), self._path(key))
             if journal.level == level:
                 break
-        if keep:
-            self._journals.append(_Journal(level))
 
     def insert(self, before: int) -> int:
         """Take a checkpoint of the same state as a given one, ahead of it, and return its level."""
@@ -247,12 +259,20 @@ class SandboxShaRepositoryBackend(SandboxRepositoryBackend):
         self._journals.insert(self._position(before), _Journal(self._levels))
         return self._levels
 
-    def hand_over(self, level: int, into: int) -> None:
+    def hand_over(self, level: int, into: int, *, apart: bool = False) -> None:
         """End the latest checkpoint, giving what was added since to an earlier one, past those in between."""
         journal = self._journals[-1]
         if journal.level != level:
             raise ValueError(f'not the latest checkpoint: {level}')
-        self._merge(self._journals.pop(), self._journals[self._position(into)])
+        position = self._position(into)
+        with self._lock:
+            self._journals.pop()
+            for between in self._journals[position + 1 :]:  # what both need stays for as long as the earlier one does
+                journal.added |= between.added & journal.used
+                between.added -= journal.used
+            self._merge(journal, self._journals[position])
+            if apart:
+                self._journals.insert(position + 1, _Journal(level))
 
     def excise(self, level: int) -> None:
         """End a checkpoint that is not the latest; its changes go with the one before it.
@@ -260,7 +280,8 @@ class SandboxShaRepositoryBackend(SandboxRepositoryBackend):
         What was added cannot be removed here: later additions of the same content rely on it.
         """
         position = self._position(level)
-        self._merge(self._journals.pop(position), self._journals[position - 1])
+        with self._lock:
+            self._merge(self._journals.pop(position), self._journals[position - 1])
 
     def _merge(self, journal: _Journal, target: _Journal) -> None:
         for key in journal.removed - target.added:
@@ -270,6 +291,7 @@ class SandboxShaRepositoryBackend(SandboxRepositoryBackend):
         target.removed |= journal.removed - target.added
         target.added -= journal.removed
         target.added |= journal.added
+        target.used |= journal.used
 
     def _position(self, level: int) -> int:
         return [journal.level for journal in self._journals].index(level)

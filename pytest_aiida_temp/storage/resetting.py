@@ -74,12 +74,12 @@ class Resetting:
         """Take a checkpoint of the same state as a given one, ahead of it."""
         return self._live.insert(before)
 
-    def hand_over(self, checkpoint: StorageCheckpoint, into: StorageCheckpoint) -> bool:
+    def hand_over(self, checkpoint: StorageCheckpoint, into: StorageCheckpoint, *, apart: bool = False) -> bool:
         """End the latest checkpoint, giving the changes since to an earlier one, past those in between.
 
         :returns: whether anything older was changed or deleted, which cannot be kept apart.
         """
-        return self._live.hand_over(checkpoint, into)
+        return self._live.hand_over(checkpoint, into, apart=apart)
 
     def excise(self, checkpoint: StorageCheckpoint) -> None:
         """Undo in the database what happened between a checkpoint and the next one; keep what came after that."""

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import functools
 import json
+import sqlite3
 import threading
 import weakref
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -19,10 +20,11 @@ from sqlalchemy.orm.attributes import instance_dict, instance_state, set_committ
 from .images import Changes, quoted
 
 if TYPE_CHECKING:
-    import sqlite3
-
     from sqlalchemy.engine import Connection
     from sqlalchemy.orm import Mapper
+
+SESSION = 'aiida_temp_session'
+"""Where a connection's ``info`` has a reference to its session."""
 
 MOST_MISSED = 50
 """Resets by other threads after which a session drops all it knows, instead of going through them one by one."""
@@ -86,6 +88,9 @@ class StorageSession(Session):
         event.listen(self, 'after_soft_rollback', _unlock_after_savepoint)
         event.listen(self, 'persistent_to_deleted', StorageSession._remember)
         self._connection = connection
+        self.resets = 0
+        """How many resets there had been when this session was last brought up to date."""
+        connection.info[SESSION] = weakref.ref(self)
         self._blocks: list[_Block] = []
         self._reading = False
         self.thread = threading.current_thread()
@@ -131,7 +136,22 @@ class StorageSession(Session):
         if self._blocks:
             self.flush()
         else:
+            self._commit_all()
+
+    def _commit_all(self) -> None:
+        try:
             super().commit()
+        except BaseException:
+            self._roll_back_all()
+            raise
+
+    def _roll_back_all(self) -> None:
+        super().rollback()
+        # A commit that fails, say for a foreign key, leaves SQLite's transaction open but not SQLAlchemy's.
+        if self._connection.in_transaction():
+            self._connection.rollback()
+        if self.raw.in_transaction:
+            self.raw.execute('ROLLBACK')
 
     def rollback(self) -> None:
         """Undo what is not committed, of the innermost block where one is open."""
@@ -139,7 +159,7 @@ class StorageSession(Session):
             self._blocks[-1].transaction.rollback()
             self._blocks[-1].transaction = self.begin_nested()
         else:
-            super().rollback()
+            self._roll_back_all()
 
     @contextmanager
     def block(self, *, of_query: bool = False) -> Iterator[None]:
@@ -166,7 +186,7 @@ class StorageSession(Session):
         if block in self._blocks:  # else it was abandoned
             self._blocks.remove(block)
             if not self._blocks:
-                super().commit()
+                self._commit_all()
 
     def _undo(self, block: _Block, had_pending: bool) -> None:
         if block not in self._blocks:
@@ -175,7 +195,7 @@ class StorageSession(Session):
         del self._blocks[self._blocks.index(block) :]
         if not self._blocks:
             # Either way the lock goes that keeps other threads out.
-            super().commit() if had_pending else super().rollback()
+            self._commit_all() if had_pending else self._roll_back_all()
 
     @contextmanager
     def reading(self) -> Iterator[None]:
@@ -190,8 +210,7 @@ class StorageSession(Session):
         """Undo what is not committed, blocks that are open included."""
         self._blocks.clear()
         self._reading = False
-        if self.in_transaction():
-            super().rollback()
+        self._roll_back_all()
         for instance in [*self.new, *self.dirty, *self.deleted]:
             self.expunge(instance) if instance in self.new else self.expire(instance)
 
@@ -257,6 +276,13 @@ class StorageSession(Session):
         if len(self._missed) > MOST_MISSED:
             self._missed_too_much = True
             self._missed.clear()
+
+    def break_off(self) -> None:
+        """Roll back on behalf of another thread, which cannot wait any longer."""
+        if self.raw.in_transaction:
+            self.miss({})
+            with suppress(sqlite3.OperationalError):  # committed in this very moment
+                self.raw.execute('ROLLBACK')
 
     @property
     def is_behind(self) -> bool:

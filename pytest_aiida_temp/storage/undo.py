@@ -24,6 +24,9 @@ from .images import PREFIX, Changes, TableChanges, UndoTable, quoted
 BUSY_TIMEOUT = 10.0
 """Seconds to wait for another thread's transaction."""
 
+PATIENCE = 1.0
+"""Seconds to wait for it before it is broken off."""
+
 
 @dataclass(frozen=True)
 class _Checkpoint:
@@ -43,11 +46,18 @@ class UndoLog:
     :param connection: a connection in autocommit mode (``isolation_level=None``) on which foreign keys are not
         enforced and which nothing else uses: what is written through it does not count as a change.
     :param when_busy: called once when another connection is writing, before that is waited for.
+    :param when_stuck: called once when it goes on for longer than ``PATIENCE``.
     """
 
-    def __init__(self, connection: sqlite3.Connection, when_busy: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self,
+        connection: sqlite3.Connection,
+        when_busy: Callable[[], None] = lambda: None,
+        when_stuck: Callable[[], None] = lambda: None,
+    ) -> None:
         self._connection = connection
         self._when_busy = when_busy
+        self._when_stuck = when_stuck
         names = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name").fetchall()
         self.tables = [UndoTable(connection, name) for (name,) in names if not name.startswith('sqlite_')]
         self._state = quoted(f'{PREFIX}state')
@@ -64,6 +74,8 @@ class UndoLog:
         self._update_state = f'UPDATE {self._state} SET revision = ?, level = ?, ' + ', '.join(
             f'{table.source} = ?' for table in self.tables
         )
+        self.resets = 0
+        """How often something was undone, as of the transaction that is open."""
         self._stack: list[_Checkpoint] = []
         self._revision = 0
         self._next_level = 1
@@ -126,6 +138,7 @@ class UndoLog:
             if through or not self.is_at(level):
                 for checkpoint in reversed(self._stack[position:]):
                     self._undo(connection, checkpoint, changes)
+            self.resets += bool(changes)
             # What this connection itself writes does not count; of another one's it is not known.
             seen = -1 if through else self._data_version()
         self._known, self._seen = self._stack[position].marks, seen
@@ -143,11 +156,14 @@ class UndoLog:
         self._set_stack([*self._stack[:position], inserted, *self._stack[position:]])
         return level
 
-    def hand_over(self, level: int, into: int, through: sqlite3.Connection | None = None) -> bool:
+    def hand_over(
+        self, level: int, into: int, through: sqlite3.Connection | None = None, *, apart: bool = False
+    ) -> bool:
         """End the latest checkpoint, giving the changes since to an earlier one, past those in between.
 
         What was inserted stays when a checkpoint in between is restored, and goes with ``into``.
 
+        :param apart: the checkpoint does not end, but comes next after ``into``, so that it can be excised.
         :returns: whether rows that were older were changed or deleted, which cannot be kept apart from what happened
             to them at the checkpoints in between.
         """
@@ -162,9 +178,9 @@ class UndoLog:
                         table.disown(connection, lower.level, lower.marks[index], upper.marks[index])
                 changed |= table.move(connection, level, into, self._stack[first].marks[index])
         self._seen = -1
-        self._dirty.update(checkpoint.level for checkpoint in self._stack[first:last])
+        self._dirty.update(checkpoint.level for checkpoint in self._stack[first : last + apart])
         raised = [_Checkpoint(between.level, highest) for between in self._stack[first + 1 : last]]
-        self._set_stack([*self._stack[: first + 1], *raised])
+        self._set_stack([*self._stack[: first + 1], *self._stack[last : last + apart], *raised])
         return changed
 
     def excise(self, level: int, through: sqlite3.Connection | None = None) -> Changes:
@@ -180,6 +196,7 @@ class UndoLog:
                 undone = table.excise(connection, level, later, above, upto)
                 if undone:
                     changes[table.name] = replace(undone, above=above, highest=upto)
+            self.resets += bool(changes)
         self._seen = -1
         self._set_stack([*self._stack[:position], *self._stack[position + 1 :]])
         return changes
@@ -194,6 +211,7 @@ class UndoLog:
             for table, above, found, seed in zip(self.tables, self._stack[0].marks, highest, self._seed, strict=True):
                 table.refill(connection, seed)
                 changes[table.name] = TableChanges(above, found, frozenset(range(1, above + 1)), may_return=True)
+            self.resets += 1
         self._seen = -1
         return changes
 
@@ -235,14 +253,18 @@ class UndoLog:
             if 'locked' not in str(exception):
                 raise
         self._when_busy()
-        deadline = time.monotonic() + BUSY_TIMEOUT
+        began, stuck = time.monotonic(), False
         while True:
             try:
                 connection.execute('BEGIN IMMEDIATE')
                 return
             except sqlite3.OperationalError as exception:
-                if time.monotonic() > deadline:
+                waited = time.monotonic() - began
+                if waited > BUSY_TIMEOUT:
                     raise WriterBusyError(str(exception)) from exception
+                if waited > PATIENCE and not stuck:
+                    stuck = True
+                    self._when_stuck()
                 time.sleep(0.001)
 
     @contextmanager

@@ -1,0 +1,294 @@
+"""``python -m pytest_aiida_temp compare``: what is made of two runs, and the command line."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import psutil
+import pytest
+from click.testing import CliRunner, Result
+
+from pytest_aiida_temp import __main__ as command_line
+from pytest_aiida_temp.compare import OURS, OWN, Comparison, Run, as_json, report
+from pytest_aiida_temp.compare import Test as Outcome
+
+SUITE = Path(__file__).parent / 'suites' / 'data_of_a_class'
+
+
+def _run(seconds: float = 1.0, **outcomes: str | tuple[str, str]) -> Run:
+    """Return a run whose tests ended as given, in 0.25 s of making and emptying profiles each."""
+    pairs = {name: (value, '') if isinstance(value, str) else value for name, value in outcomes.items()}
+    return Run({name: Outcome(outcome, error, 0.25) for name, (outcome, error) in pairs.items()}, seconds)
+
+
+# What is made of the runs
+
+
+@pytest.mark.parametrize(
+    ('phases', 'outcome', 'error'),
+    [
+        ([('setup', 'passed'), ('call', 'passed'), ('teardown', 'passed')], 'passed', ''),
+        ([('setup', 'passed'), ('call', 'failed'), ('teardown', 'passed')], 'failed', 'in call'),
+        ([('setup', 'skipped'), ('teardown', 'passed')], 'skipped', 'in setup'),
+        ([('setup', 'passed'), ('call', 'xfailed'), ('teardown', 'passed')], 'xfailed', 'in call'),
+        ([('setup', 'passed'), ('call', 'xpassed'), ('teardown', 'passed')], 'xpassed', 'in call'),
+        ([('setup', 'error'), ('teardown', 'passed')], 'error', 'setup: in setup'),
+        ([('setup', 'passed'), ('call', 'failed'), ('teardown', 'error')], 'error', 'teardown: in teardown'),
+        ([('setup', 'passed'), ('call', 'skipped'), ('teardown', 'error')], 'error', 'teardown: in teardown'),
+        ([('collection', 'error')], 'error', 'collection: in collection'),
+    ],
+)
+def test_the_worst_phase_decides_how_a_test_ended(phases: list[tuple[str, str]], outcome: str, error: str) -> None:
+    test = Outcome()
+    for phase, result in phases:
+        test.add({'phase': phase, 'outcome': result, 'error': f'in {phase}', 'seconds': 0.5})
+
+    assert (test.outcome, test.error, test.seconds) == (outcome, error, len(phases) / 2)
+
+
+def test_tests_differ_where_the_sides_do() -> None:
+    comparison = Comparison(
+        {
+            OWN: [_run(a='passed', b='passed', c=('skipped', 'no server'), only_own='passed')],
+            OURS: [_run(a='passed', b=('failed', 'assert 1 == 2'), c='passed', only_ours='passed')],
+        }
+    )
+
+    assert comparison.tests() == ['a', 'b', 'c', 'only_own', 'only_ours']
+    assert comparison.different() == ['b', 'c', 'only_own', 'only_ours']
+    assert comparison.flaky() == []
+    assert comparison.outcomes(OURS, 'only_own') == ['not run']
+    assert comparison.error(OWN, 'c') == 'no server'
+
+
+def test_a_test_that_differs_within_a_side_is_flaky_and_not_different() -> None:
+    comparison = Comparison(
+        {
+            OWN: [_run(own='passed', ours='passed', both='passed'), _run(own='failed', ours='passed', both='passed')],
+            OURS: [_run(own='failed', ours='passed', both='error'), _run(own='failed', both='error')],
+        }
+    )
+
+    assert comparison.flaky() == ['own', 'ours']
+    assert comparison.different() == ['both']
+
+
+def test_the_error_is_the_first_one_of_a_side() -> None:
+    runs = [_run(a='passed'), _run(a=('failed', 'first')), _run(a=('failed', 'second'))]
+
+    assert Comparison({OWN: runs, OURS: [_run(a='passed')] * 3}).error(OWN, 'a') == 'first'
+
+
+def test_the_fastest_run_of_a_side_counts() -> None:
+    comparison = Comparison({OWN: [_run(4.0, a='passed'), _run(3.0, a='passed', b='passed')], OURS: [_run(1.5)] * 2})
+
+    assert (comparison.seconds(OWN), comparison.seconds(OURS)) == (3.0, 1.5)
+    assert (comparison.storage_seconds(OWN), comparison.storage_seconds(OURS)) == (0.25, 0.0)
+
+
+def test_the_report_has_outcomes_errors_and_seconds_of_both_sides() -> None:
+    own = [_run(6.0, same='passed', other='passed', flaky='passed'), _run(9.0, same='passed', other='passed')]
+    ours = [_run(2.0, same='passed', other=('failed', 'assert 0 == 1'), flaky=('error', 'setup: gone'))] * 2
+
+    lines = report(Comparison({OWN: own, OURS: ours})).splitlines()
+
+    assert [line.split() for line in lines[:8]] == [
+        ['Tests', 'that', 'differ:', '1'],
+        ['other'],
+        ['own', 'fixtures', 'passed'],
+        ['--aiida-temp', 'failed', 'assert', '0', '==', '1'],
+        ['Tests', 'that', 'are', 'flaky:', '1'],
+        ['flaky'],
+        ['own', 'fixtures', 'passed,', 'not', 'run'],
+        ['--aiida-temp', 'error', 'setup:', 'gone'],
+    ]
+    rows = {line.rsplit(maxsplit=2)[0].strip(): line.split()[-2:] for line in lines if line[-1:].isdigit()}
+    assert rows['tests'] == ['3', '3']
+    assert rows['passed'] == ['3', '1']
+    assert rows['failed'] == ['0', '1']
+    assert rows['seconds in making and emptying profiles'] == ['0.50', '0.75']
+    assert 'skipped' not in rows
+    assert lines[-1].split() == ['seconds', 'in', 'all', '6.0', '2.0', '3.00', 'times', 'as', 'fast']
+
+
+def test_the_error_of_a_flaky_test_is_apart_from_its_outcomes() -> None:
+    side = [_run(a='passed'), _run(a=('xpassed', 'assert 0 == 1'))]
+
+    text = report(Comparison({OWN: side, OURS: [_run(a='passed')] * 2}))
+
+    assert 'passed, xpassed ' in text
+    assert ' assert 0 == 1\n' in text
+
+
+def test_the_report_says_that_nothing_differs() -> None:
+    text = report(Comparison({OWN: [_run(a='passed')], OURS: [_run(a='passed')]}))
+
+    assert text.startswith('Tests that differ: none\nTests that are flaky: none\n')
+
+
+def test_the_json_has_all_outcomes() -> None:
+    runs = {OWN: [_run(3.0, a='passed', b='passed')], OURS: [_run(2.0, a=('failed', 'assert 0'))]}
+
+    content = json.loads(as_json(Comparison(runs)))
+
+    assert content == {
+        'different': ['a', 'b'],
+        'flaky': [],
+        'seconds': {OWN: [3.0], OURS: [2.0]},
+        'storage_seconds': {OWN: [0.5], OURS: [0.25]},
+        'tests': {
+            'a': {OWN: {'outcomes': ['passed'], 'error': ''}, OURS: {'outcomes': ['failed'], 'error': 'assert 0'}},
+            'b': {OWN: {'outcomes': ['passed'], 'error': ''}, OURS: {'outcomes': ['not run'], 'error': ''}},
+        },
+    }
+
+
+# The command line
+
+Invoke = Callable[..., tuple[Result, list[tuple[Sequence[str], int, float | None]]]]
+
+
+@pytest.fixture
+def invoke(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Invoke:
+    """Run the command with made-up outcomes, and return its result and how the suite would have been run."""
+
+    def run(*arguments: str, ours: str = 'passed') -> tuple[Result, list[tuple[Sequence[str], int, float | None]]]:
+        calls = []
+
+        def compare(*given: object) -> Comparison:
+            calls.append(given)
+            return Comparison({OWN: [_run(a='passed')], OURS: [_run(a=ours)]})
+
+        monkeypatch.setattr(command_line, 'compare_suite', compare)
+        return CliRunner().invoke(command_line.main, ['compare', *arguments]), calls
+
+    monkeypatch.chdir(tmp_path)
+    return run
+
+
+@pytest.mark.parametrize(('ours', 'status'), [('passed', 0), ('failed', 1), ('skipped', 1)])
+def test_the_exit_status_says_whether_tests_differ(invoke: Invoke, ours: str, status: int) -> None:
+    result, _ = invoke('tests', ours=ours)
+
+    assert result.exit_code == status
+    assert result.output.startswith(f'Tests that differ: {status or "none"}\n')
+
+
+@pytest.mark.parametrize(
+    ('given', 'handed_on'),
+    [
+        ('', []),
+        ('tests -x -rA -vv --tb=short -n 2', ['tests', '-x', '-rA', '-vv', '--tb=short', '-n', '2']),
+        ('-p no:randomly --repeat 3 a::b[c-1]', ['-p', 'no:randomly', 'a::b[c-1]']),
+        ('-k one --json found.json -m two', ['-k', 'one', '-m', 'two']),
+        ('-- --repeat 3', ['--repeat', '3']),
+    ],
+)
+def test_what_is_not_an_option_of_the_command_is_handed_on(invoke: Invoke, given: str, handed_on: list[str]) -> None:
+    result, [(arguments, repeat, time_limit)] = invoke(*given.split())
+
+    assert result.exit_code == 0, result.output
+    assert list(arguments) == handed_on
+    assert repeat == (3 if 'no:randomly' in given else 1)
+    assert time_limit is None
+
+
+@pytest.mark.parametrize(
+    ('given', 'message'),
+    [
+        ('--repeat 0', "Invalid value for '--repeat': 0 is not in the range x>=1"),
+        ('--repeat many', "'many' is not a valid integer"),
+        ('--time-limit 0', "Invalid value for '--time-limit'"),
+        ('--json missing/found.json', 'missing/found.json cannot be written: No such file or directory'),
+        ('--json .', 'is a directory'),
+    ],
+)
+def test_a_bad_option_is_refused_before_the_runs(invoke: Invoke, given: str, message: str) -> None:
+    result, calls = invoke(*given.split())
+
+    assert (result.exit_code, calls) == (2, [])
+    assert message in ' '.join(result.output.split())
+
+
+def test_what_was_found_is_written(invoke: Invoke) -> None:
+    invoke('--json', 'found.json', ours='failed')
+
+    assert json.loads(Path('found.json').read_text(encoding='utf-8'))['different'] == ['a']
+
+
+# Real runs
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'said'), [(['--no-such-option'], 'unrecognized arguments: --no-such-option'), ([], 'no tests ran in')]
+)
+def test_what_pytest_said_is_shown_if_it_ran_no_tests(
+    pytester: pytest.Pytester, arguments: list[str], said: str
+) -> None:
+    result = CliRunner().invoke(command_line.main, ['compare', *arguments])
+
+    assert result.exit_code == 2
+    assert said in result.output
+    assert '(own fixtures): ' in result.output.splitlines()[-1]
+
+
+def test_a_run_that_takes_too_long_is_ended_with_what_it_started(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile("""
+        import subprocess, sys
+        from pathlib import Path
+
+        def test_hangs():
+            process = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)'])
+            Path('pid').write_text(str(process.pid))
+            process.wait()
+    """)
+
+    result = CliRunner().invoke(command_line.main, ['compare', '--time-limit', '3', '-s'])
+
+    assert result.exit_code == 2
+    assert 'pytest took longer than 3 seconds (own fixtures)' in result.output
+    pid = int((pytester.path / 'pid').read_text())
+    assert not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+
+
+def test_a_suite_is_run_on_both_sides_and_told_apart(pytester: pytest.Pytester) -> None:
+    shutil.copytree(SUITE, pytester.path, dirs_exist_ok=True)
+    pytester.makepyfile(
+        test_more="""
+        from pathlib import Path
+
+        def test_on_disk(aiida_profile):
+            assert aiida_profile.storage_backend == 'core.sqlite_dos'
+
+        def test_fails_at_first():
+            path = Path('runs')
+            runs = len(path.read_text()) if path.exists() else 0
+            path.write_text('x' * (runs + 1))
+            assert runs, 'the first run'
+    """
+    )
+    command = [sys.executable, '-m', 'pytest_aiida_temp', 'compare', '--repeat', '2', '--json', 'found.json', '-q']
+
+    process = subprocess.run(
+        command, env={**os.environ, 'PYTHONPATH': str(pytester.path)}, capture_output=True, text=True, check=False
+    )
+
+    assert process.returncode == 1, process.stdout + process.stderr
+    assert process.stdout.startswith('Tests that differ: 1\n  test_more.py::test_on_disk\n')
+    assert "failed    AssertionError: assert 'aiida_temp.sqlite' == 'core.sqlite_dos'" in process.stdout
+    assert 'Tests that are flaky: 1\n  test_more.py::test_fails_at_first\n' in process.stdout
+    content = json.loads((pytester.path / 'found.json').read_text(encoding='utf-8'))
+    assert content['flaky'] == ['test_more.py::test_fails_at_first']
+    assert content['different'] == ['test_more.py::test_on_disk']
+    assert {name for name, sides in content['tests'].items() if sides[OURS]['outcomes'] == ['passed'] * 2} == {
+        *(name for name in content['tests'] if name.startswith('test_class')),
+        'test_more.py::test_fails_at_first',
+    }
+    assert len(content['tests']) == 12
+    assert max(content['storage_seconds'][OURS]) < min(content['storage_seconds'][OWN])

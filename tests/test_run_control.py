@@ -1,0 +1,311 @@
+"""Runs that select tests, stop early, are interrupted or open a debugger isolate tests and tidy up like any other."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+FAILING = """
+    import pytest
+    from nodes import store
+
+    @pytest.fixture(scope='module')
+    def data(aiida_temp_session):
+        return store()
+
+    @pytest.mark.parametrize('number', range(6))
+    def test_it(data, aiida_temp_profile, number):
+        if store() != 2:
+            pytest.exit('not fresh', 99)
+        if number in (1, 3, 4):
+            raise RuntimeError('as meant')
+"""
+
+INTERRUPTED = """
+    import os
+    import pytest
+    from nodes import store
+
+    def interrupt(where):
+        if os.environ['WHERE'] == where:
+            exec(os.environ['INTERRUPTION'])
+
+    @pytest.fixture(scope='module')
+    def wide(aiida_temp_session):
+        store()
+        interrupt('set-up of a wide fixture')
+        yield
+        store()
+        interrupt('finalizer of a wide fixture')
+
+    @pytest.fixture
+    def narrow(wide, aiida_temp_profile):
+        store()
+        interrupt('set-up of a fixture')
+        yield
+        store()
+        interrupt('finalizer of a fixture')
+
+    def test_it(narrow, aiida_temp_profile):
+        store()
+        interrupt('test')
+        with aiida_temp_profile.storage.transaction():
+            store()
+            interrupt('transaction')
+"""
+
+FRESH = """
+    from nodes import store
+
+    def test_fresh(aiida_temp_profile):
+        assert store() == 1
+"""
+
+
+@pytest.fixture
+def temporary(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder for temporary files, also for subprocesses; that of pytest is elsewhere."""
+    folder = pytester.mkdir('temporary')
+    monkeypatch.setenv('TMPDIR', str(folder))
+    monkeypatch.setattr(tempfile, 'tempdir', str(folder))
+    return folder
+
+
+def process() -> list[Any]:
+    """Return what a run uses of the process and has to give back."""
+    from aiida.manage import configuration, get_manager
+
+    return [os.environ.get('AIIDA_PATH'), configuration.CONFIG, get_manager().get_profile()]
+
+
+@pytest.mark.parametrize(
+    ('args', 'passed', 'failed'),
+    [
+        (['--lf'], 0, 3),
+        (['--lf', '-x'], 0, 1),
+        (['--ff', '--aiida-temp'], 3, 3),
+        (['-x'], 1, 1),
+        (['--maxfail=2', '--aiida-temp'], 2, 2),
+        (['--stepwise'], 1, 1),
+        (['--stepwise', '--stepwise-skip', '--aiida-temp'], 2, 2),
+        (['-k', '0 or 3 or 5'], 2, 1),
+    ],
+    ids=str,
+)
+def test_tests_that_are_selected_start_fresh(
+    pytester: pytest.Pytester, args: list[str], passed: int, failed: int
+) -> None:
+    pytester.makepyfile(FAILING)
+    before = process()
+    pytester.runpytest_inprocess().assert_outcomes(passed=3, failed=3)
+
+    outcomes = pytester.runpytest_inprocess(*args).parseoutcomes()
+
+    assert (outcomes.get('passed', 0), outcomes.get('failed', 0), outcomes.get('errors', 0)) == (passed, failed, 0)
+    assert process() == before
+
+
+@pytest.mark.parametrize(
+    ('where', 'passed'),
+    [
+        ('set-up of a wide fixture', 0),
+        ('set-up of a fixture', 0),
+        ('test', 0),
+        ('transaction', 0),
+        ('finalizer of a fixture', 1),
+        ('finalizer of a wide fixture', 1),
+    ],
+)
+def test_a_run_that_is_interrupted_ends_at_once_and_the_next_starts_fresh(
+    pytester: pytest.Pytester, temporary: Path, monkeypatch: pytest.MonkeyPatch, where: str, passed: int
+) -> None:
+    pytester.makepyfile(test_a=INTERRUPTED, test_b=FRESH)
+    before = process()
+
+    for interruption, status in ('raise KeyboardInterrupt', 2), ('pytest.exit("enough", 7)', 7):
+        monkeypatch.setenv('WHERE', where)
+        monkeypatch.setenv('INTERRUPTION', interruption)
+        result = pytester.runpytest_inprocess(no_reraise_ctrlc=True)
+
+        assert result.ret == status
+        assert result.parseoutcomes().get('passed', 0) == passed
+        assert process() == before
+        assert list(temporary.iterdir()) == []
+        assert not (pytester.path / '.aiida').exists()
+
+    pytester.runpytest_inprocess('test_b.py').assert_outcomes(passed=1)
+
+
+def test_a_signal_ends_a_run_that_is_inside_a_transaction(
+    pytester: pytest.Pytester, temporary: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = pytester.mkdir('root')
+    monkeypatch.setenv('PYTEST_DEBUG_TEMPROOT', str(root))
+    pytester.makepyfile("""
+        import threading
+        from nodes import store
+
+        def test_it(aiida_temp_profile):
+            with aiida_temp_profile.storage.transaction():
+                store()
+                print('inside', flush=True)
+                threading.Event().wait(60)
+
+        def test_after():
+            print('went on')
+    """)
+    command = [sys.executable, '-m', 'pytest', '-s', '--aiida-temp']
+    with pytester.popen(command, stdin=subprocess.DEVNULL, stderr=subprocess.STDOUT) as run:
+        assert any('inside' in line.decode() for line in run.stdout)
+        run.send_signal(signal.SIGINT)
+        output = run.stdout.read().decode()
+
+    assert run.returncode == pytest.ExitCode.INTERRUPTED
+    assert 'KeyboardInterrupt' in output
+    assert 'went on' not in output
+    assert [path.name for path in root.glob('*/*') if not path.is_symlink()] == ['pytest-0']
+    assert list(temporary.iterdir()) == []
+    assert not (pytester.path / '.aiida').exists()
+
+
+@pytest.fixture
+def debugger(pytester: pytest.Pytester) -> str:
+    """The flag for a debugger that, when it opens, prints where and how many nodes there are, and goes on."""
+    pytester.syspathinsert()
+    pytester.makepyfile(
+        recorder="""
+        import os
+        import pdb
+        from nodes import count
+
+        def record(*args, **kwargs):
+            print('debugger in', os.environ['PYTEST_CURRENT_TEST'].partition('::')[2], count())
+
+        class Recorder(pdb.Pdb):
+            interaction = set_trace = staticmethod(record)
+
+            def runcall(self, function, *args, **kwargs):
+                record()
+                return function(*args, **kwargs)
+        """
+    )
+    return '--pdbcls=recorder:Recorder'
+
+
+@pytest.mark.parametrize('flag', [[], ['--aiida-temp']])
+def test_a_debugger_sees_what_the_test_stored_and_the_next_starts_fresh(
+    pytester: pytest.Pytester, debugger: str, flag: list[str]
+) -> None:
+    pytester.makepyfile("""
+        import unittest
+        import pytest
+        from nodes import count, store
+
+        @pytest.fixture(scope='module', autouse=True)
+        def data(aiida_temp_session):
+            store()
+
+        @pytest.fixture
+        def fails(aiida_temp_profile):
+            store()
+            raise RuntimeError
+
+        @pytest.fixture
+        def finalizer_fails(aiida_temp_profile):
+            yield
+            raise RuntimeError
+
+        def test_fails(aiida_temp_profile):
+            assert [store(), store(), store()] == [2, 3, 4]
+            raise RuntimeError
+
+        def test_set_up_fails(fails):
+            pass
+
+        def test_after_set_up_failed(aiida_temp_profile):
+            assert count() == 1
+
+        def test_finalizer_fails(finalizer_fails):
+            assert store() == 2
+
+        def test_breakpoint(aiida_temp_profile):
+            assert [store(), store()] == [2, 3]
+            breakpoint()
+            assert count() == 3
+
+        @pytest.mark.aiida_temp
+        class TestCase(unittest.TestCase):
+            def setUp(self):
+                assert store() == 2
+
+            def tearDown(self):
+                assert count() == 5
+
+            def test_fails(self):
+                assert [store(), store(), store()] == [3, 4, 5]
+                raise RuntimeError
+
+        def test_after(aiida_temp_profile):
+            assert store() == 2
+    """)
+
+    result = pytester.runpytest_inprocess('--pdb', debugger, *flag)
+
+    result.assert_outcomes(passed=4, failed=2, errors=2)
+    assert [line for line in result.outlines if line.startswith('debugger') and '(teardown)' not in line] == [
+        'debugger in test_fails (call) 4',
+        'debugger in test_set_up_fails (setup) 2',
+        'debugger in test_breakpoint (call) 3',
+        'debugger in TestCase::test_fails (call) 5',
+    ]
+
+
+@pytest.mark.parametrize('flag', [[], ['--aiida-temp']])
+def test_tracing_tests_changes_nothing_about_isolation(
+    pytester: pytest.Pytester, debugger: str, flag: list[str]
+) -> None:
+    pytester.makepyfile("""
+        import pytest
+        from nodes import store
+
+        @pytest.fixture(scope='module')
+        def data(aiida_temp_session):
+            store()
+
+        @pytest.fixture
+        def more(data, aiida_temp_profile):
+            store()
+
+        def test_wide_fixture(data, aiida_temp_profile):
+            assert store() == 2
+
+        @pytest.mark.parametrize('number', [1, 2])
+        def test_fixture(more, number):
+            assert store() == 3
+
+        def test_fails(data, aiida_temp_profile):
+            assert store() == 2
+            raise RuntimeError
+
+        @pytest.mark.aiida_temp
+        def test_marker():
+            assert store() == 2
+    """)
+
+    result = pytester.runpytest_inprocess('--trace', debugger, *flag)
+
+    result.assert_outcomes(passed=4, failed=1)
+    assert [line for line in result.outlines if line.startswith('debugger')] == [
+        'debugger in test_wide_fixture (call) 1',
+        'debugger in test_fixture[1] (call) 2',
+        'debugger in test_fixture[2] (call) 2',
+        'debugger in test_fails (call) 1',
+        'debugger in test_marker (call) 1',
+    ]
