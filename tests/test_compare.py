@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import psutil
 import pytest
 from click.testing import CliRunner, Result
 
@@ -18,7 +17,7 @@ from pytest_aiida_temp import __main__ as command_line
 from pytest_aiida_temp.compare import OURS, OWN, Comparison, Run, as_json, report
 from pytest_aiida_temp.compare import Test as Outcome
 
-SUITE = Path(__file__).parent / 'suites' / 'data_of_a_class'
+SUITES = Path(__file__).parent / 'suites'
 
 
 def _run(seconds: float = 1.0, **outcomes: str | tuple[str, str]) -> Run:
@@ -96,25 +95,27 @@ def test_the_report_has_outcomes_errors_and_seconds_of_both_sides() -> None:
     own = [_run(6.0, same='passed', other='passed', flaky='passed'), _run(9.0, same='passed', other='passed')]
     ours = [_run(2.0, same='passed', other=('failed', 'assert 0 == 1'), flaky=('error', 'setup: gone'))] * 2
 
-    lines = report(Comparison({OWN: own, OURS: ours})).splitlines()
+    text = report(Comparison({OWN: own, OURS: ours}))
 
-    assert [line.split() for line in lines[:8]] == [
-        ['Tests', 'that', 'differ:', '1'],
-        ['other'],
-        ['own', 'fixtures', 'passed'],
-        ['--aiida-temp', 'failed', 'assert', '0', '==', '1'],
-        ['Tests', 'that', 'are', 'flaky:', '1'],
-        ['flaky'],
-        ['own', 'fixtures', 'passed,', 'not', 'run'],
-        ['--aiida-temp', 'error', 'setup:', 'gone'],
+    lines = [' '.join(line.split()) for line in text.splitlines()]
+    assert lines[:8] == [
+        'Tests that differ: 1',
+        'other',
+        'own fixtures passed',
+        '--aiida-temp failed assert 0 == 1',
+        'Tests that are flaky: 1',
+        'flaky',
+        'own fixtures passed, not run',
+        '--aiida-temp error setup: gone',
     ]
-    rows = {line.rsplit(maxsplit=2)[0].strip(): line.split()[-2:] for line in lines if line[-1:].isdigit()}
-    assert rows['tests'] == ['3', '3']
-    assert rows['passed'] == ['3', '1']
-    assert rows['failed'] == ['0', '1']
-    assert rows['seconds in making and emptying profiles'] == ['0.50', '0.75']
-    assert 'skipped' not in rows
-    assert lines[-1].split() == ['seconds', 'in', 'all', '6.0', '2.0', '3.00', 'times', 'as', 'fast']
+    assert lines[11:] == [
+        'tests 3 3',
+        'passed 3 1',
+        'failed 0 1',
+        'error 0 1',
+        'seconds in making and emptying profiles 0.50 0.75',
+        'seconds in all 6.0 2.0 3.00 times as fast',
+    ]
 
 
 def test_the_error_of_a_flaky_test_is_apart_from_its_outcomes() -> None:
@@ -239,56 +240,60 @@ def test_what_pytest_said_is_shown_if_it_ran_no_tests(
 
 
 def test_a_run_that_takes_too_long_is_ended_with_what_it_started(pytester: pytest.Pytester) -> None:
-    pytester.makepyfile("""
-        import subprocess, sys
-        from pathlib import Path
+    with socket.create_server(('127.0.0.1', 0)) as server:
+        child = f'import socket, time; s = socket.create_connection({server.getsockname()}); time.sleep(600)'
+        pytester.makepyfile(f"""
+            import subprocess, sys
 
-        def test_hangs():
-            process = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)'])
-            Path('pid').write_text(str(process.pid))
-            process.wait()
-    """)
+            def test_hangs():
+                subprocess.run([sys.executable, '-c', {child!r}])
+        """)
 
-    result = CliRunner().invoke(command_line.main, ['compare', '--time-limit', '3', '-s'])
+        result = CliRunner().invoke(command_line.main, ['compare', '--time-limit', '3'])
 
-    assert result.exit_code == 2
-    assert 'pytest took longer than 3 seconds (own fixtures)' in result.output
-    pid = int((pytester.path / 'pid').read_text())
-    assert not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+        assert result.exit_code == 2
+        assert 'pytest took longer than 3 seconds (own fixtures)' in result.output
+        connection, _ = server.accept()
+        with connection:
+            connection.settimeout(10)
+            assert connection.recv(1) == b''  # as the other end is gone
 
 
 def test_a_suite_is_run_on_both_sides_and_told_apart(pytester: pytest.Pytester) -> None:
-    shutil.copytree(SUITE, pytester.path, dirs_exist_ok=True)
+    shutil.copytree(SUITES / 'load_string', pytester.path, dirs_exist_ok=True)
+    shutil.copy(SUITES / 'nodes.py', pytester.path)  # which expects the storage of the suite's own fixtures
     pytester.makepyfile(
-        test_more="""
+        test_first_run="""
         from pathlib import Path
 
-        def test_on_disk(aiida_profile):
-            assert aiida_profile.storage_backend == 'core.sqlite_dos'
-
-        def test_fails_at_first():
-            path = Path('runs')
-            runs = len(path.read_text()) if path.exists() else 0
-            path.write_text('x' * (runs + 1))
-            assert runs, 'the first run'
-    """
+        def test_fails_in_it(path=Path('was-run')):
+            was_run = path.exists()
+            path.touch()
+            assert was_run
+        """
     )
     command = [sys.executable, '-m', 'pytest_aiida_temp', 'compare', '--repeat', '2', '--json', 'found.json', '-q']
 
-    process = subprocess.run(
-        command, env={**os.environ, 'PYTHONPATH': str(pytester.path)}, capture_output=True, text=True, check=False
-    )
+    process = subprocess.run(command, capture_output=True, text=True, check=False)
 
     assert process.returncode == 1, process.stdout + process.stderr
-    assert process.stdout.startswith('Tests that differ: 1\n  test_more.py::test_on_disk\n')
-    assert "failed    AssertionError: assert 'aiida_temp.sqlite' == 'core.sqlite_dos'" in process.stdout
-    assert 'Tests that are flaky: 1\n  test_more.py::test_fails_at_first\n' in process.stdout
+    lines = [' '.join(line.split()) for line in process.stdout.splitlines()]
+    assert lines[:6] == [
+        'Tests that differ: 1',
+        'test_string.py::test_storage',
+        'own fixtures passed',
+        "--aiida-temp failed AssertionError: assert 'aiida_temp.sqlite' == 'core.sqlite_dos'",
+        'Tests that are flaky: 1',
+        'test_first_run.py::test_fails_in_it',
+    ]
+    assert 'tests 5 5' in lines
     content = json.loads((pytester.path / 'found.json').read_text(encoding='utf-8'))
-    assert content['flaky'] == ['test_more.py::test_fails_at_first']
-    assert content['different'] == ['test_more.py::test_on_disk']
-    assert {name for name, sides in content['tests'].items() if sides[OURS]['outcomes'] == ['passed'] * 2} == {
-        *(name for name in content['tests'] if name.startswith('test_class')),
-        'test_more.py::test_fails_at_first',
+    assert {test: list(sides[OURS]['outcomes']) for test, sides in content['tests'].items()} == {
+        'test_first_run.py::test_fails_in_it': ['passed', 'passed'],
+        'test_string.py::test_storage': ['failed', 'failed'],
+        'test_string.py::test_names_no_fixture': ['passed', 'passed'],
+        'test_string.py::test_clean': ['passed', 'passed'],
+        'test_string.py::test_clean_in_the_signature': ['passed', 'passed'],
     }
-    assert len(content['tests']) == 12
-    assert max(content['storage_seconds'][OURS]) < min(content['storage_seconds'][OWN])
+    assert content['tests']['test_first_run.py::test_fails_in_it'][OWN]['outcomes'] == ['failed', 'passed']
+    assert 0 < max(content['storage_seconds'][OURS]) < min(content['storage_seconds'][OWN])

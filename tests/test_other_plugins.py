@@ -290,7 +290,7 @@ def test_any_order_that_pytest_randomly_makes_is_isolated(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, seed: int
 ) -> None:
     pytest.importorskip('pytest_randomly', reason='tests how the plugin gets on with pytest-randomly')
-    monkeypatch.delenv('PYTEST_ADDOPTS')  # it switches the plugin off
+    monkeypatch.setenv('PYTEST_ADDOPTS', '-p no:asyncio')
     pytester.makeconftest("""
         import pytest
         from aiida import orm

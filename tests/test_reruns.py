@@ -15,7 +15,7 @@ import pytest
 def rerunning(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.Pytester:
     """Pytester with a function ``fail`` that fails at its first two calls, and a module that runs last."""
     pytest.importorskip('pytest_rerunfailures', reason='tests how the plugin gets on with pytest-rerunfailures')
-    monkeypatch.setenv('PYTEST_ADDOPTS', '-p no:randomly --reruns=2 -s')
+    monkeypatch.setenv('PYTEST_ADDOPTS', '-p no:randomly -p no:asyncio --reruns=2 -s')
     pytester.makeconftest("""
         import pytest
         from nodes import store

@@ -58,11 +58,13 @@ class UndoTable:
         self.row = quoted(alias) if alias else 'rowid'
 
         self.names = ', '.join(map(quoted, self.columns))
+        # Numbered, so that no column of the table can have the name of one that is added here.
+        self.kept = ', '.join(f'value_{number}' for number in range(len(self.columns)))
 
     def create(self, connection: sqlite3.Connection) -> None:
         """Make the table of images and the triggers that fill it."""
         connection.execute(
-            f'CREATE TABLE {self.images} (level INTEGER, row INTEGER, existed INTEGER, {self.names}, '
+            f'CREATE TABLE {self.images} (level INTEGER, row INTEGER, existed INTEGER, {self.kept}, '
             'PRIMARY KEY (level, row)) WITHOUT ROWID'
         )
         old = ', '.join(f'old.{quoted(column)}' for column in self.columns)
@@ -83,8 +85,8 @@ class UndoTable:
         connection.execute(
             f'CREATE TRIGGER {name} {event} ON {self.source} '
             f'WHEN {condition}{row}.{self.row} <= (SELECT {self.source} FROM {state}) BEGIN '
-            f'INSERT INTO {self.images} SELECT level, {image} FROM {state} WHERE NOT EXISTS '
-            f'(SELECT 1 FROM {self.images} i WHERE i.level = {state}.level AND i.row = {row}.{self.row}); END'
+            f'INSERT INTO {self.images} SELECT {PREFIX}level, {image} FROM {state} WHERE NOT EXISTS '
+            f'(SELECT 1 FROM {self.images} i WHERE i.level = {PREFIX}level AND i.row = {row}.{self.row}); END'
         )
 
     def restore(self, connection: sqlite3.Connection, level: int, above: int, highest: int) -> TableChanges:
@@ -96,7 +98,7 @@ class UndoTable:
             of_level = f'FROM {self.images} WHERE level = ?'
             connection.execute(f'DELETE FROM {self.source} WHERE {self.row} IN (SELECT row {of_level})', (level,))
             connection.execute(
-                f'INSERT INTO {self.source} ({self.row}, {self.names}) SELECT row, {self.names} {of_level} AND existed',
+                f'INSERT INTO {self.source} ({self.row}, {self.names}) SELECT row, {self.kept} {of_level} AND existed',
                 (level,),
             )
             connection.execute(f'DELETE {of_level}', (level,))

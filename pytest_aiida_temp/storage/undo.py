@@ -62,7 +62,7 @@ class UndoLog:
         self.tables = [UndoTable(connection, name) for (name,) in names if not name.startswith('sqlite_')]
         self._state = quoted(f'{PREFIX}state')
         marks = ', '.join(f'{table.source} INTEGER' for table in self.tables)
-        connection.execute(f'CREATE TABLE {self._state} (revision INTEGER, level INTEGER, {marks})')
+        connection.execute(f'CREATE TABLE {self._state} ({PREFIX}revision INTEGER, {PREFIX}level INTEGER, {marks})')
         connection.execute(f'INSERT INTO {self._state} VALUES (0, 0{", -1" * len(self.tables)})')
         for table in self.tables:
             table.create(connection)
@@ -70,8 +70,8 @@ class UndoLog:
         changed = ', '.join(f'EXISTS (SELECT 1 FROM {table.images})' for table in self.tables)
         self._select_highest = f'SELECT {highest}'
         self._select_changes = f'SELECT {highest}, {changed}'
-        self._select_revision = f'SELECT revision FROM {self._state}'
-        self._update_state = f'UPDATE {self._state} SET revision = ?, level = ?, ' + ', '.join(
+        self._select_revision = f'SELECT {PREFIX}revision FROM {self._state}'
+        self._update_state = f'UPDATE {self._state} SET {PREFIX}revision = ?, {PREFIX}level = ?, ' + ', '.join(
             f'{table.source} = ?' for table in self.tables
         )
         self.resets = 0
