@@ -201,7 +201,7 @@ def report(comparison: Comparison) -> str:
             lines.append(f'  {test}')
             for side in SIDES:
                 outcomes = ', '.join(dict.fromkeys(comparison.outcomes(side, test)))
-                lines.append(f'    {side:<14}{outcomes:<10}{comparison.error(side, test)}'.rstrip())
+                lines.append(f'    {side:<14}{outcomes:<8}  {comparison.error(side, test)}'.rstrip())
     own, ours = comparison.seconds(OWN), comparison.seconds(OURS)
     rows: list[list[Any]] = [
         ['tests', *(len(comparison.runs[side][0].tests) for side in SIDES), ''],

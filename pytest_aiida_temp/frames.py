@@ -107,6 +107,8 @@ class Frames:
         fixturedef.addfinalizer(lambda: self._excise(frame))
         yield
         frame.has_failed = bool(failed)
+        if not self._profile.is_loaded:
+            return  # what was loaded in its place may be in memory too, and gone if it is unloaded
         if failed or self._may_end_early(fixturedef):
             self._frames.append(Frame(node, self._profile.checkpoint()))
         elif frame is self._frames[-1] and self._profile.storage.latest_checkpoint == frame.checkpoint.storage:
@@ -131,20 +133,25 @@ class Frames:
         try:
             yield outcome
         finally:
-            frame.has_failed = bool(failed)
-            is_apart = frame.has_failed or self._may_end_early(fixturedef)
-            position = self._frames.index(into) + 1
-            between = self._frames[position:]
-            replaced, changed = self._profile.hand_over(
-                frame.checkpoint, into.checkpoint, [other.checkpoint for other in between], apart=is_apart
-            )
-            for other, its_checkpoint in zip(between, replaced, strict=True):
-                other.checkpoint = its_checkpoint
-            if is_apart:
-                after = Frame(node, self._profile.insert_checkpoint(between[0].checkpoint))
-                self._frames[position:position] = [frame, after]
-            outcome.append(changed)
-            self._settle()
+            if self._profile.is_loaded:
+                outcome.append(self._give(frame, into, fixturedef, bool(failed)))
+
+    def _give(self, frame: Frame, into: Frame, fixturedef: Any, has_failed: bool) -> bool:
+        """Hand over what a late fixture stored, and return whether it changed or deleted anything older."""
+        frame.has_failed = has_failed
+        is_apart = frame.has_failed or self._may_end_early(fixturedef)
+        position = self._frames.index(into) + 1
+        between = self._frames[position:]
+        replaced, changed = self._profile.hand_over(
+            frame.checkpoint, into.checkpoint, [other.checkpoint for other in between], apart=is_apart
+        )
+        for other, its_checkpoint in zip(between, replaced, strict=True):
+            other.checkpoint = its_checkpoint
+        if is_apart:
+            after = Frame(frame.node, self._profile.insert_checkpoint(between[0].checkpoint))
+            self._frames[position:position] = [frame, after]
+        self._settle()
+        return changed
 
     def _may_end_early(self, fixturedef: Any) -> bool:
         """Return whether a fixture may be torn down before its node: with its parameter, or that of one it uses."""

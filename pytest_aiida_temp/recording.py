@@ -144,7 +144,8 @@ def _error(report: Any) -> str:
         text = str(report.longrepr[2])
     else:
         crash = getattr(report.longrepr, 'reprcrash', None)
-        text = crash.message if crash else str(report.longrepr or '').strip()
+        missing = getattr(report.longrepr, 'errorstring', '')  # of a fixture that is not there
+        text = crash.message if crash else missing or str(report.longrepr or '').strip()
     return text.partition('\n')[0]
 
 

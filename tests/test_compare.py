@@ -14,7 +14,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from pytest_aiida_temp import __main__ as command_line
-from pytest_aiida_temp.compare import OURS, OWN, Comparison, Run, as_json, report
+from pytest_aiida_temp.compare import OURS, OWN, Comparison, Run, _end, as_json, report
 from pytest_aiida_temp.compare import Test as Outcome
 
 SUITES = Path(__file__).parent / 'suites'
@@ -239,23 +239,25 @@ def test_what_pytest_said_is_shown_if_it_ran_no_tests(
     assert '(own fixtures): ' in result.output.splitlines()[-1]
 
 
-def test_a_run_that_takes_too_long_is_ended_with_what_it_started(pytester: pytest.Pytester) -> None:
+def test_a_run_that_takes_too_long_is_given_up(pytester: pytest.Pytester) -> None:
+    result = CliRunner().invoke(command_line.main, ['compare', '--time-limit', '0.01'])
+
+    assert result.exit_code == 2
+    assert 'pytest took longer than 0.01 seconds (own fixtures): ' in result.output
+
+
+def test_what_a_run_has_started_is_ended_with_it() -> None:
     with socket.create_server(('127.0.0.1', 0)) as server:
-        child = f'import socket, time; s = socket.create_connection({server.getsockname()}); time.sleep(600)'
-        pytester.makepyfile(f"""
-            import subprocess, sys
-
-            def test_hangs():
-                subprocess.run([sys.executable, '-c', {child!r}])
-        """)
-
-        result = CliRunner().invoke(command_line.main, ['compare', '--time-limit', '3'])
-
-        assert result.exit_code == 2
-        assert 'pytest took longer than 3 seconds (own fixtures)' in result.output
+        started = f'import socket, time; s = socket.create_connection({server.getsockname()}); time.sleep(600)'
+        source = f'import subprocess, sys; subprocess.Popen([sys.executable, "-c", {started!r}]).wait()'
+        process = subprocess.Popen([sys.executable, '-c', source], start_new_session=True, stderr=subprocess.DEVNULL)
+        server.settimeout(60)
         connection, _ = server.accept()
         with connection:
-            connection.settimeout(10)
+            connection.settimeout(60)
+
+            _end(process)
+
             assert connection.recv(1) == b''  # as the other end is gone
 
 

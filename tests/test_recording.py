@@ -83,9 +83,12 @@ def test_what_did_not_pass_is_recorded_with_the_first_line_of_its_error(record: 
         def test_strict(): pass
     """)
 
-    assert [(test.removeprefix('test_it.py::test_'), *rest) for test, *rest in _ends(entries)] == [
+    assert [
+        (test.removeprefix('test_it.py::test_'), phase, outcome, error.removeprefix('Failed: '))  # not from pytest 7.0
+        for test, phase, outcome, error in _ends(entries)
+    ] == [
         ('fails', 'call', 'failed', 'assert 1 == 2'),
-        ('says_no_more', 'call', 'failed', 'Failed: without'),
+        ('says_no_more', 'call', 'failed', 'without'),
         ('setup', 'setup', 'error', 'ValueError: first line'),
         ('teardown', 'teardown', 'error', 'RuntimeError: in the end'),
         ('skips', 'call', 'skipped', 'Skipped: no server'),
@@ -107,20 +110,25 @@ def test_a_module_that_cannot_be_imported_is_recorded(record: Record) -> None:
 
     [(test, phase, outcome, error)] = _ends(entries)
     assert (test, phase, outcome) == ('test_it.py', 'collection', 'error')
-    assert 'ImportError while importing test module' in error
+    assert error.startswith('ImportError')
 
 
 def test_workers_of_xdist_record_each_test_once(record: Record) -> None:
     pytest.importorskip('xdist', reason='tests how the recording gets on with pytest-xdist')
 
-    entries = record('def test_one(): pass\ndef test_two(): assert 0', '-n', '2')
+    entries = record('def test_one(): pass\ndef test_two(): assert 0\ndef test_three(of_nobody): pass', '-n', '2')
 
-    phases = [(entry['test'], entry['phase']) for entry in entries if 'test' in entry]
-    assert sorted(phases) == [
-        (f'test_it.py::test_{name}', phase) for name in ('one', 'two') for phase in ('call', 'setup', 'teardown')
+    recorded = [(entry['test'], entry['phase']) for entry in entries if 'test' in entry]
+    assert sorted(recorded) == [
+        *(('test_it.py::test_one', phase) for phase in ('call', 'setup', 'teardown')),
+        *(('test_it.py::test_three', phase) for phase in ('setup', 'teardown')),
+        *(('test_it.py::test_two', phase) for phase in ('call', 'setup', 'teardown')),
     ]
-    assert max(entry.get('collected', 0) for entry in entries) == 2
-    assert _ends(entries) == [('test_it.py::test_two', 'call', 'failed', 'assert 0')]
+    assert max(entry.get('collected', 0) for entry in entries) == 3
+    assert sorted(_ends(entries)) == [
+        ('test_it.py::test_three', 'setup', 'error', "fixture 'of_nobody' not found"),
+        ('test_it.py::test_two', 'call', 'failed', 'assert 0'),
+    ]
 
 
 def test_only_the_last_attempt_at_a_test_that_is_run_again_counts(record: Record) -> None:

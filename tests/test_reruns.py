@@ -33,7 +33,7 @@ def rerunning(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pyt
             if len(calls) < 3:
                 raise RuntimeError
         """,
-        test_last="""
+        test_z="""
         from nodes import store
 
         def test_module_after_it_starts_fresh(aiida_temp_profile):
