@@ -144,9 +144,13 @@ def _error(report: Any) -> str:
         text = str(report.longrepr[2])
     else:
         crash = getattr(report.longrepr, 'reprcrash', None)
-        missing = getattr(report.longrepr, 'errorstring', '')  # of a fixture that is not there
-        text = crash.message if crash else missing or str(report.longrepr or '').strip()
+        text = crash.message if crash else _marked_line(str(report.longrepr or '').strip())
     return text.partition('\n')[0]
+
+
+def _marked_line(text: str) -> str:
+    """Return the first line that pytest marks as an error, or else all lines."""
+    return next((line[1:].strip() for line in text.splitlines() if line.startswith('E ')), text)
 
 
 def pytest_configure(config: pytest.Config) -> None:
