@@ -71,10 +71,10 @@ def test_threads_that_used_the_storage_and_ended_leave_nothing_open() -> None:
             return sum(type(thing).__name__ == 'StorageSession' for thing in gc.get_objects())
 
         use(2)
-        before = process.num_fds(), threading.active_count(), sessions()
+        before = sessions(), process.num_fds(), threading.active_count()  # in this order: the first collects garbage
         use(10)
 
-        assert (process.num_fds(), threading.active_count(), sessions()) == before
+        assert (sessions(), process.num_fds(), threading.active_count()) == before
 
 
 def test_closed_profiles_leave_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
