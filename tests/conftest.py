@@ -16,6 +16,7 @@ pytest_plugins = ['pytester']
 collect_ignore = ['suites']  # of other packages, as it were: `test_suites.py` runs them
 
 _OF_OUTER_RUN = ('AIIDA_PATH', 'PYTEST_ADDOPTS', 'PYTEST_AIIDA_TEMP', 'PYTEST_XDIST')
+_OF_CI = ('CI', 'BUILD_NUMBER')  # with which pytest prints its summary in full
 
 _NODES = '''
     """For the tests inside."""
@@ -59,7 +60,7 @@ def pytester(
     from aiida.manage import get_manager
 
     for name in list(os.environ):
-        if name.startswith(_OF_OUTER_RUN):
+        if name.startswith(_OF_OUTER_RUN) or name in _OF_CI:
             monkeypatch.delenv(name)
     # The order inside is part of what is tested; pytest-asyncio warns of a setting.
     monkeypatch.setenv('PYTEST_ADDOPTS', '-p no:randomly -p no:asyncio')
