@@ -261,6 +261,7 @@ def test_what_a_run_has_started_is_ended_with_it() -> None:
             assert connection.recv(1) == b''  # as the other end is gone
 
 
+@pytest.mark.long
 def test_a_suite_is_run_on_both_sides_and_told_apart(pytester: pytest.Pytester) -> None:
     shutil.copytree(SUITES / 'load_string', pytester.path, dirs_exist_ok=True)
     shutil.copy(SUITES / 'nodes.py', pytester.path)  # which expects the storage of the suite's own fixtures

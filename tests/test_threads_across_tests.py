@@ -9,7 +9,7 @@ import pytest
 
 from pytest_aiida_temp.environment import import_module
 
-ROUNDS = int(os.environ.get('AIIDA_TEMP_ROUNDS', '8'))
+ROUNDS = int(os.environ.get('AIIDA_TEMP_ROUNDS', '3'))
 """How many tests to run while threads write all the time."""
 
 PATIENCE = 3.0

@@ -148,6 +148,7 @@ def test_tests_after_a_crash_of_a_worker_start_fresh(parallel: pytest.Pytester) 
     result.stdout.fnmatch_lines(["*worker 'gw?' crashed while running 'test_*::test_it?1?'*"])
 
 
+@pytest.mark.long
 def test_a_parallel_run_is_as_isolated_and_as_tidy_as_any(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
 ) -> None:
