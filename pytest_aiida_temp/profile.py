@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from aiida.manage import get_manager
 from aiida.manage.configuration.profile import Profile
 
+from .brokers import let_go_of_broker
 from .environment import ActiveConfiguration
 from .logs import LoggingState
 from .storage.backend import ENTRY_POINT
@@ -43,6 +44,7 @@ class _Process:
     """What of a profile is kept in the process rather than in the storage.
 
     :param runner: AiiDA's runner, which is left alone when one made later is closed.
+    :param broker: AiiDA's broker, likewise.
     :param event_loop: the one that a runner would use, which is left open when that runner is closed.
     """
 
@@ -51,6 +53,7 @@ class _Process:
     global_options: dict[str, Any]
     default_profile: str | None
     runner: Any
+    broker: Any
     event_loop: Any
 
     def with_changes(self, before: _Process, after: _Process) -> _Process:
@@ -284,6 +287,7 @@ class TempProfile(Profile):
             deepcopy(config.options),
             config.default_profile_name,
             get_manager()._runner,
+            get_manager()._broker,
             _current_event_loop(),
         )
 
@@ -292,7 +296,8 @@ class TempProfile(Profile):
         manager = get_manager()
         if manager._runner is not state.runner:
             _close_runner(manager, state.event_loop)
-        manager.reset_broker()
+        if manager._broker is not state.broker:
+            let_go_of_broker(manager)
         manager._persister = None
         if self.options != state.options or self.default_user_email != state.email:
             self.options = deepcopy(state.options)

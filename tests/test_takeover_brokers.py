@@ -99,3 +99,46 @@ def test_the_broker_service_is_started_by_the_first_test_that_uses_it(pytester: 
     """)
 
     pytester.runpytest_inprocess('--aiida-temp').assert_outcomes(passed=3)
+
+
+def test_a_broker_is_of_the_scope_that_first_used_it(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile("""
+        import threading
+        import pytest
+        from aiida.manage import get_manager
+
+        closed = threading.Event()
+
+        class Broker:
+            def close(self):
+                closed.set()
+
+        def use():
+            get_manager()._broker = Broker()
+            return get_manager()._broker
+
+        @pytest.fixture(scope='class')
+        def of_class(aiida_temp_session):
+            return use()
+
+        @pytest.mark.usefixtures('aiida_temp_profile')
+        class TestOfClass:
+            def test_one(self, of_class):
+                assert get_manager()._broker is of_class
+
+            def test_two(self, of_class):
+                assert get_manager()._broker is of_class
+                assert not closed.is_set()
+
+        def test_of_test(aiida_temp_profile):
+            assert closed.wait(5)
+            assert get_manager()._broker is None
+            closed.clear()
+            use()
+
+        def test_after(aiida_temp_profile):
+            assert closed.wait(5)
+            assert get_manager()._broker is None
+    """)
+
+    pytester.runpytest_inprocess('-W', STRICT).assert_outcomes(passed=4)
