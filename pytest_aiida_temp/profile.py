@@ -17,7 +17,7 @@ from aiida.manage.configuration.profile import Profile
 from .brokers import let_go_of_broker
 from .environment import ActiveConfiguration
 from .logs import LoggingState
-from .storage.backend import ENTRY_POINT
+from .storage.lifecycle import ENTRY_POINT
 
 if TYPE_CHECKING:
     from .storage import SqliteTempBackend
