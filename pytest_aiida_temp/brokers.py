@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import socket
-import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import TimeoutError as FutureTimeoutError
-from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import Any, NamedTuple
 
 RABBITMQ = 'core.rabbitmq'
@@ -73,19 +71,3 @@ def started_when_used(service: Callable[[], AbstractContextManager[Any]]) -> Ite
             yield
         finally:
             vars(manager).pop('get_broker', None)
-
-
-def let_go_of_broker(manager: Any) -> None:
-    """Have AiiDA's manager make another broker when it is next asked for one.
-
-    The one that it has is closed in a thread: a server takes some 20 ms to answer, which no test need wait for.
-    """
-    broker, manager._broker = manager._broker, None
-    manager.reset_broker()  # and what the manager has made of it
-    if broker is not None:
-        threading.Thread(target=_close, args=(broker,), name='aiida-temp-closes-broker').start()
-
-
-def _close(broker: Any) -> None:
-    with suppress(FutureTimeoutError):
-        broker.close()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 from aiida.manage import get_manager
 from aiida.manage.configuration.profile import Profile
 
-from .brokers import let_go_of_broker
 from .environment import ActiveConfiguration
 from .logs import LoggingState
+from .process_state import ProcessState
 from .storage.lifecycle import ENTRY_POINT
 
 if TYPE_CHECKING:
@@ -40,38 +39,11 @@ OPTIONS: dict[str, Any] = {
 
 
 @dataclass(frozen=True)
-class _Process:
-    """What of a profile is kept in the process rather than in the storage.
-
-    :param runner: AiiDA's runner, which is left alone when one made later is closed.
-    :param broker: AiiDA's broker, likewise.
-    :param event_loop: the one that a runner would use, which is left open when that runner is closed.
-    """
-
-    options: dict[str, Any]
-    email: str | None
-    global_options: dict[str, Any]
-    default_profile: str | None
-    runner: Any
-    broker: Any
-    event_loop: Any
-
-    def with_changes(self, before: _Process, after: _Process) -> _Process:
-        """Return this state with what differs between two others, of options each one by itself."""
-        changed = {name: value for name, value in vars(after).items() if value != getattr(before, name)}
-        for name in {'options', 'global_options'} & set(changed):
-            old, new = getattr(before, name), changed[name]
-            kept = {key: value for key, value in getattr(self, name).items() if key not in old or key in new}
-            changed[name] = kept | {key: value for key, value in new.items() if key not in old or old[key] != value}
-        return replace(self, **changed)
-
-
-@dataclass(frozen=True)
 class Checkpoint:
     """A state of a profile that can be returned to."""
 
     storage: StorageCheckpoint
-    process: _Process
+    process: ProcessState
 
 
 class TempProfile(Profile):
@@ -86,8 +58,8 @@ class TempProfile(Profile):
     default_user_email: Any
     seconds_to_make: float
     _configuration: ActiveConfiguration
-    _logging: LoggingState
-    _made: _Process
+    logging: LoggingState
+    _made: ProcessState
     _in_place_of: str | None = None
 
     @classmethod
@@ -133,7 +105,7 @@ class TempProfile(Profile):
             profile._in_place_of = in_place_of
         config.set_default_profile(name, overwrite=profile._in_place_of is not None)  # or if there is none
         config.store()
-        profile._made = profile._read_process()
+        profile._made = ProcessState.of(profile)
         return profile
 
     def load(self) -> TempProfile:
@@ -145,7 +117,7 @@ class TempProfile(Profile):
             manager.load_profile(self)
         if not manager.profile_storage_loaded:
             manager.get_profile_storage()
-            self._logging = LoggingState()
+            self.logging = LoggingState()
         return self
 
     def __deepcopy__(self, memo: dict[int, Any]) -> TempProfile:
@@ -197,7 +169,7 @@ class TempProfile(Profile):
         """
         with self._loaded_meanwhile():
             self.storage._clear()
-            self._restore_process(self._made)
+            self._made.restore(self)
 
     def reset_storage(self) -> None:
         """Do what :meth:`reset` does; it is the name that aiida-core's own fixtures have for it."""
@@ -206,7 +178,7 @@ class TempProfile(Profile):
     def checkpoint(self) -> Checkpoint:
         """Take a checkpoint, a state that can be returned to."""
         with self._loaded_meanwhile():
-            return Checkpoint(self.storage.checkpoint(), self._read_process())
+            return Checkpoint(self.storage.checkpoint(), ProcessState.of(self))
 
     def restore(self, checkpoint: Checkpoint, *, keep: bool = True) -> None:
         """Return to a checkpoint; those taken after it are gone, and so is what is not committed.
@@ -217,7 +189,7 @@ class TempProfile(Profile):
         """
         with self._loaded_meanwhile():
             self.storage.restore(checkpoint.storage, keep=keep)
-            self._restore_process(checkpoint.process)
+            checkpoint.process.restore(self)
 
     @contextmanager
     def _loaded_meanwhile(self) -> Iterator[None]:
@@ -255,7 +227,7 @@ class TempProfile(Profile):
             self.restore(checkpoint, keep=keep)
         else:
             self.storage.restore(self.storage.latest_checkpoint)
-            self._restore_process(checkpoint.process)
+            checkpoint.process.restore(self)
 
     def excise(self, checkpoint: Checkpoint) -> None:
         """Undo in the storage what happened between a checkpoint and the next one; keep what came after that."""
@@ -274,52 +246,7 @@ class TempProfile(Profile):
             storage, which cannot be kept apart.
         """
         changed = self.storage.hand_over(late.storage, into.storage, apart=apart)
-        process = self._read_process()
+        process = ProcessState.of(self)
         if process != late.process:
             between = [replace(c, process=c.process.with_changes(late.process, process)) for c in between]
         return between, changed
-
-    def _read_process(self) -> _Process:
-        config = self.configuration
-        return _Process(
-            deepcopy(self.options),
-            self.default_user_email,
-            deepcopy(config.options),
-            config.default_profile_name,
-            get_manager()._runner,
-            get_manager()._broker,
-            _current_event_loop(),
-        )
-
-    def _restore_process(self, state: _Process) -> None:
-        """Put back what AiiDA keeps in the process rather than in the storage."""
-        manager = get_manager()
-        if manager._runner is not state.runner:
-            _close_runner(manager, state.event_loop)
-        if manager._broker is not state.broker:
-            let_go_of_broker(manager)
-        manager._persister = None
-        if self.options != state.options or self.default_user_email != state.email:
-            self.options = deepcopy(state.options)
-            self.default_user_email = state.email
-            self.storage.reset_default_user()
-        config = self.configuration
-        if config.options != state.global_options or config.default_profile_name != state.default_profile:
-            config.options = deepcopy(state.global_options)
-            config.set_default_profile(state.default_profile, overwrite=True)
-        if not self._logging.is_intact():
-            self._logging.restore()
-
-
-def _current_event_loop() -> Any:
-    """Return the event loop that a runner made now would use, unless it would make one."""
-    policy = getattr(asyncio.events, '_get_event_loop_policy', asyncio.get_event_loop_policy)()
-    return getattr(getattr(policy, '_local', None), '_loop', None)
-
-
-def _close_runner(manager: Any, event_loop: Any) -> None:
-    """Close the runner; but not its event loop if that was there before, or was running when the runner was made."""
-    runner = manager._runner
-    if runner is not None and (runner.loop is event_loop or _current_event_loop() not in (None, runner.loop)):
-        runner._loop = asyncio.new_event_loop()  # which is closed in its place
-    manager.reset_runner()
