@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
-from .compare import RunFailedError, as_json, report
-from .compare import compare as compare_suite
+from .comparison.compare import RunFailedError, as_json, report
+from .comparison.compare import compare as compare_suite
 
 
 @click.group(context_settings={'help_option_names': ['-h', '--help']})

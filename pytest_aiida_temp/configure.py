@@ -138,7 +138,7 @@ def start(config: pytest.Config) -> None:
         isolation.start()
     except UnsupportedVersionError as exception:
         raise pytest.UsageError(str(exception)) from None
-    from .takeover import Takeover
+    from .takeover.serving import Takeover
 
     isolation.takeover = Takeover(isolation)
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from .leftovers import Leftovers
     from .options import Settings
     from .profile import Checkpoint, TempProfile
-    from .takeover import Takeover
+    from .takeover.serving import Takeover
 
 _isolation: pytest.StashKey[Isolation] = pytest.StashKey()
 

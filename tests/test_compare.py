@@ -14,8 +14,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from pytest_aiida_temp import __main__ as command_line
-from pytest_aiida_temp.compare import OURS, OWN, Comparison, Run, _end, as_json, report
-from pytest_aiida_temp.compare import Test as Outcome
+from pytest_aiida_temp.comparison.compare import OURS, OWN, Comparison, Run, _end, as_json, report
+from pytest_aiida_temp.comparison.compare import Test as Outcome
 
 SUITES = Path(__file__).parent / 'suites'
 

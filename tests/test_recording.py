@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from pytest_aiida_temp.recording import VARIABLE, Stopwatch
+from pytest_aiida_temp.comparison.recording import VARIABLE, Stopwatch
 
 Record = Callable[..., list[dict[str, Any]]]
 
@@ -21,7 +21,7 @@ def record(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, tmp_path:
     def run(source: str, *arguments: str) -> list[dict[str, Any]]:
         pytester.makepyfile(test_it=source)
         monkeypatch.setenv(VARIABLE, str(tmp_path / 'record.jsonl'))
-        pytester.runpytest_inprocess('-p', 'pytest_aiida_temp.recording', *arguments)
+        pytester.runpytest_inprocess('-p', 'pytest_aiida_temp.comparison.recording', *arguments)
         return [json.loads(line) for line in (tmp_path / 'record.jsonl').read_text(encoding='utf-8').splitlines()]
 
     return run
@@ -154,12 +154,12 @@ def test_nothing_is_recorded_where_no_comparison_asks_for_it(pytester: pytest.Py
         'def test_one(request): assert not request.config.pluginmanager.has_plugin("aiida_temp_recorder")'
     )
 
-    pytester.runpytest_inprocess('-p', 'pytest_aiida_temp.recording').assert_outcomes(passed=1)
+    pytester.runpytest_inprocess('-p', 'pytest_aiida_temp.comparison.recording').assert_outcomes(passed=1)
 
 
 def test_nested_seconds_are_counted_once(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = [0.0]
-    monkeypatch.setattr('pytest_aiida_temp.recording.time.perf_counter', lambda: clock[0])
+    monkeypatch.setattr('pytest_aiida_temp.comparison.recording.time.perf_counter', lambda: clock[0])
     stopwatch = Stopwatch()
 
     @stopwatch.timed

@@ -7,7 +7,8 @@ from importlib.metadata import version
 
 import pytest
 
-from pytest_aiida_temp import served, temp_profile
+from pytest_aiida_temp import temp_profile
+from pytest_aiida_temp.takeover import served
 
 MODULES = ['aiida.tools.pytest_fixtures', 'aiida.manage.tests.pytest_fixtures']
 

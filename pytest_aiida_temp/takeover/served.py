@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from aiida.manage.configuration.config import Config
     from aiida.manage.configuration.profile import Profile
 
-    from .isolation import Isolation
-    from .profile import TempProfile
+    from ..isolation import Isolation
+    from ..profile import TempProfile
 
 MODULE = 'aiida.tools.pytest_fixtures'
 DEPRECATED_MODULE = 'aiida.manage.tests.pytest_fixtures'
@@ -84,7 +84,7 @@ def config_in_use(isolation: Isolation, original: Any, **_: Any) -> Config:
 
 def config_factory(isolation: Isolation, original: Any, **_: Any) -> Callable[[Path], AbstractContextManager[Any]]:
     """Return aiida-core's factory, except that the user's own configuration is not looked at."""
-    from .environment import configuration_folder
+    from ..environment import configuration_folder
 
     @contextmanager
     def factory(dirpath: Path) -> Iterator[Any]:
@@ -140,7 +140,7 @@ def profile_factory(isolation: Isolation, original: Any, **requested: Any) -> An
 
 
 def _further(isolation: Isolation, config: Any, name: str, **settings: Any) -> AbstractContextManager[TempProfile]:
-    from .loading import further_profile
+    from ..loading import further_profile
 
     own = isolation.profile.name if isolation.profile else None
     return further_profile(config, Path(config.dirpath) / name / 'storage', name, in_place_of=own, **settings)
@@ -153,8 +153,8 @@ def no_postgres(isolation: Isolation, original: Any, **_: Any) -> NoPostgres:
 
 def no_daemon_client(isolation: Isolation, original: Any, aiida_profile: Any, **_: Any) -> Iterator[Any]:
     """Yield a client whose daemon does not run and cannot be started, or the real one of a profile on disk."""
+    from ..profile import TempProfile
     from .daemon import NoDaemonClient
-    from .profile import TempProfile
 
     if isinstance(aiida_profile, TempProfile):
         yield NoDaemonClient(aiida_profile)

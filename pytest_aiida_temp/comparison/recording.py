@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from .isolation import isolation_of
-from .served import is_of_aiida
+from ..isolation import isolation_of
+from ..takeover.served import is_of_aiida
 
 if TYPE_CHECKING:
     from _pytest.fixtures import FixtureDef

@@ -132,7 +132,7 @@ def compare(arguments: Sequence[str], repeat: int = 1, time_limit: float | None 
 def _run(arguments: list[str], path: Path, title: str, time_limit: float | None) -> Run:
     record, output = path.with_suffix('.jsonl'), path.with_suffix('.txt')
     record.touch()
-    command = [sys.executable, '-m', 'pytest', '-p', 'pytest_aiida_temp.recording', *arguments]
+    command = [sys.executable, '-m', 'pytest', '-p', 'pytest_aiida_temp.comparison.recording', *arguments]
     environment = {**os.environ, VARIABLE: str(record)}
     began = time.perf_counter()
     with output.open('wb') as file:

@@ -13,14 +13,14 @@ from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from ..scopes import marker_key
 from . import served
-from .scopes import marker_key
 
 if TYPE_CHECKING:
     import pytest
     from _pytest.fixtures import FixtureDef, SubRequest
 
-    from .isolation import Isolation
+    from ..isolation import Isolation
 
 
 class Takeover:
