@@ -261,6 +261,25 @@ def test_what_a_run_has_started_is_ended_with_it() -> None:
             assert connection.recv(1) == b''  # as the other end is gone
 
 
+def test_a_comparison_that_is_terminated_ends_the_run_that_goes_on(pytester: pytest.Pytester) -> None:
+    with socket.create_server(('127.0.0.1', 0)) as server:
+        pytester.makeconftest(f"""
+            import socket, time
+            connection = socket.create_connection({server.getsockname()})
+            time.sleep(600)
+        """)
+        process = subprocess.Popen([sys.executable, '-m', 'pytest_aiida_temp', 'compare'], stderr=subprocess.DEVNULL)
+        server.settimeout(60)
+        connection, _ = server.accept()
+        with connection:
+            connection.settimeout(60)
+
+            process.terminate()
+
+            assert connection.recv(1) == b''
+        assert process.wait(60) == 1
+
+
 @pytest.mark.long
 def test_a_suite_is_run_on_both_sides_and_told_apart(pytester: pytest.Pytester) -> None:
     shutil.copytree(SUITES / 'load_string', pytester.path, dirs_exist_ok=True)

@@ -9,11 +9,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, TextIO
 
 from .recording import VARIABLE
 
@@ -120,13 +120,27 @@ def compare(arguments: Sequence[str], repeat: int = 1, time_limit: float | None 
     :raises RunFailedError: if pytest did not run the tests, or not in time.
     """
     runs: dict[str, list[Run]] = {OWN: [], OURS: []}
-    with TemporaryDirectory(prefix='aiida-temp-') as folder:
+    with _ended_by_sigterm(), TemporaryDirectory(prefix='aiida-temp-') as folder:
         for number in range(repeat):
             for side, options in SIDES.items():
                 title = f'{side}, {number + 1} of {repeat}' if repeat > 1 else side
                 path = Path(folder) / f'{number} {side}'
                 runs[side].append(_run([*arguments, *options], path, title, time_limit))
     return Comparison(runs)
+
+
+@contextmanager
+def _ended_by_sigterm() -> Iterator[None]:
+    """Have SIGTERM, which a job of CI that is cancelled gets, end the body as Ctrl-C does, and with it the run."""
+
+    def end(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _run(arguments: list[str], path: Path, title: str, time_limit: float | None) -> Run:
@@ -154,9 +168,10 @@ def _run(arguments: list[str], path: Path, title: str, time_limit: float | None)
         tail = output.read_text(encoding='utf-8', errors='replace').splitlines()[-_TAIL:]
         why = f'ended with status {process.returncode}' if in_time else f'took longer than {time_limit:g} seconds'
         raise RunFailedError('\n'.join([*tail, '', f'pytest {why} ({title}): {" ".join(command)}']))
-    for entry in _entries(record):
-        if 'test' in entry:
-            run.tests.setdefault(entry['test'], Test()).add(entry)
+    with record.open(encoding='utf-8') as lines:
+        for entry in _entries(lines):
+            if 'test' in entry:
+                run.tests.setdefault(entry['test'], Test()).add(entry)
     return run
 
 
@@ -175,19 +190,24 @@ def _show_progress(process: subprocess.Popen[bytes], record: Path, title: str, e
     """Wait for a run, or until the time to end it, with a bar of the tests that are done."""
     from tqdm import tqdm
 
-    with tqdm(desc=title, unit=' tests', leave=False, disable=None) as bar:
+    with tqdm(desc=title, unit=' tests', leave=False, disable=None) as bar, record.open(encoding='utf-8') as lines:
         while process.poll() is None and (end is None or time.perf_counter() < end):
-            entries = list(_entries(record))
-            bar.total = max((entry.get('collected', 0) for entry in entries), default=None)
-            bar.n = sum(entry.get('phase') == 'teardown' for entry in entries)
+            for entry in _entries(lines):
+                bar.total = max(bar.total or 0, entry.get('collected', 0)) or None
+                bar.n += entry.get('phase') == 'teardown'
             bar.refresh()
             time.sleep(_INTERVAL)
 
 
-def _entries(record: Path) -> Iterator[dict[str, Any]]:
-    for line in record.read_text(encoding='utf-8').splitlines(keepends=True):
-        if line.endswith('\n'):
-            yield json.loads(line)
+def _entries(lines: TextIO) -> Iterator[dict[str, Any]]:
+    """Yield what was recorded since the file was last read, but for a line that is still being written."""
+    while True:
+        position = lines.tell()
+        line = lines.readline()
+        if not line.endswith('\n'):
+            lines.seek(position)
+            return
+        yield json.loads(line)
 
 
 def report(comparison: Comparison) -> str:
