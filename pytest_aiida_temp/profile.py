@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from aiida.manage import get_manager
@@ -217,6 +218,33 @@ class TempProfile(Profile):
             yield checkpoint
         finally:
             self.restore(checkpoint, keep=False)
+
+    def load_archive(self, path: str | Path) -> None:
+        """Import an archive, as ``verdi archive import`` does, but without a group of what was imported.
+
+        For the state that a test starts from, use ``@pytest.mark.aiida_temp(archive=...)``, which reads it only once.
+
+        :param path: of an archive of any version that the installed aiida-core can migrate.
+        :raises ~pytest_aiida_temp.archives.ArchiveError: if there is none, or it cannot be read.
+        """
+        from . import archives
+
+        with TemporaryDirectory(prefix='aiida-temp-') as folder:
+            archives.load([archives.read(Path(path), Path(folder))], self.storage)
+
+    def export(self, path: str | Path, entities: Iterable[Any] | None = None) -> Path:
+        """Write an archive, as ``verdi archive create`` does, and return its path.
+
+        :param path: of the file to write.
+        :param entities: nodes, groups, computers and users, with which goes what they were made from; by default
+            everything.
+        :raises ~pytest_aiida_temp.archives.ArchiveError: if there is a file already, or no folder for it.
+        :raises ~aiida.tools.archive.exceptions.ArchiveExportError: if an entity cannot be exported, such as a process
+            that is not finished.
+        """
+        from . import archives
+
+        return archives.export(Path(path), entities, self.storage)
 
     def restore_if_there(self, checkpoint: Checkpoint, *, keep: bool = False) -> None:
         """Return to a checkpoint, or to the latest one if a test returned to one before it.

@@ -177,6 +177,14 @@ class Contents:
         return self.database.new_entities(checkpoint.database, 100)
 
     @_one_at_a_time
+    def insert_from(self, other: Contents) -> bool:
+        """Add all that another storage holds, or nothing if some of it is there already; return whether it did."""
+        if not self.database.insert_from(other.database):
+            return False
+        self.repository.link_all(other.repository)
+        return True
+
+    @_one_at_a_time
     def clear(self) -> Changes:
         """Return to the first state, as a change that restoring a later checkpoint undoes.
 

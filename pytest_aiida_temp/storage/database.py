@@ -49,7 +49,7 @@ class Database:
                 f'SQLite {sqlite3.sqlite_version} is too old: databases in memory that threads share need at least '
                 f'{".".join(map(str, MINIMUM_SQLITE_VERSION))}; use a Python that is built with a newer one.'
             )
-        uri = f'file:/aiida_temp_{uuid4().hex}?vfs=memdb'
+        self.uri = uri = f'file:/aiida_temp_{uuid4().hex}?vfs=memdb'
         self._keeper = sqlite3.connect(
             uri, uri=True, isolation_level=None, check_same_thread=False, timeout=0, cached_statements=256
         )
@@ -194,6 +194,16 @@ class Database:
         own = self.session()
         own.abandon()
         return self._undo_through(own, lambda raw: self._undo.clear(through=raw))
+
+    def insert_from(self, other: Database) -> bool:
+        """Insert all rows of another database, or none if one of them is there already; return whether it did."""
+        own = self.session()
+        own.commit()
+        try:
+            self._try_to(lambda raw: self._undo.insert_from(other.uri, through=raw), own)
+        except sqlite3.IntegrityError:
+            return False
+        return True
 
     def _undo_through(self, own: StorageSession, undo: Callable[[sqlite3.Connection | None], Changes]) -> Changes:
         changes = self._try_to(undo, own)

@@ -85,6 +85,13 @@ class Resetting:
         """Undo in the database what happened between a checkpoint and the next one; keep what came after that."""
         self._reset('reset', lambda: self._live.excise(checkpoint))
 
+    def insert_from(self, other: Resetting) -> bool:
+        """Add all that another storage holds, or nothing if some of it is there already; return whether it did.
+
+        A user of the same email is the same user. Primary keys are others than there.
+        """
+        return self._live.insert_from(other._live)
+
     def has_deleted(self, table: str, pk: int) -> bool:
         """Return whether the calling thread deleted a row whose object is still held by somebody."""
         return self._live.database.has_deleted(table, pk)

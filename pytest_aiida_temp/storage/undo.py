@@ -20,6 +20,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from .images import PREFIX, Changes, TableChanges, UndoTable, quoted
+from .seeding import attach, detach, insert_all
 
 BUSY_TIMEOUT = 10.0
 """Seconds to wait for another thread's transaction."""
@@ -214,6 +215,21 @@ class UndoLog:
             self.resets += 1
         self._seen = -1
         return changes
+
+    def insert_from(self, uri: str, through: sqlite3.Connection | None = None) -> None:
+        """Insert all rows of another database that was made in the same way, as new ones.
+
+        :raises sqlite3.IntegrityError: if one of them is there already; nothing is inserted then.
+        """
+        connection = through or self._connection
+        attach(connection, uri)
+        try:
+            with self._transaction(connection):
+                self.activate(connection)
+                insert_all(connection, self.tables)
+        finally:
+            self._seen = -1
+            detach(connection)
 
     def _set_stack(self, stack: list[_Checkpoint]) -> None:
         self._stack = stack
