@@ -73,7 +73,7 @@ def _version(path: Path) -> str:
         what = 'is a folder' if path.is_dir() else 'does not exist'
         raise ArchiveError(f'{path} {what}: give the path of an archive that `verdi archive create` has made.')
     try:
-        found = read_version(path)
+        found: str = read_version(path)
     except (AiidaException, OSError) as exception:
         raise ArchiveError(
             f'{path} is not an AiiDA archive: {exception}. Make one with `verdi archive create`.'

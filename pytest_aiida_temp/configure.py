@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from .isolation import Isolation, isolation_of, set_isolation
-from .scopes import marker_key
 
 if TYPE_CHECKING:
-    from .options import Given, MarkerArguments, Settings
+    from .options import Given, Settings
 
 _settings: pytest.StashKey[Settings] = pytest.StashKey()
 _isolated = pytest.StashKey[bool]()
@@ -155,9 +154,11 @@ def configure(config: pytest.Config) -> None:
     """Register the marker, and make sure that all is ready also where conftest files loaded the plugin."""
     config.addinivalue_line(
         'markers',
-        'aiida_temp(reset=True, profile=True): run on the ephemeral AiiDA profile; storage is reset after the test '
-        "(True, 'function'), after the 'class', 'module', 'package' or 'session', or never on account of this test "
-        "(False). profile=False: run on the suite's own fixtures, also with --aiida-temp.",
+        'aiida_temp(reset=True, profile=True, archive=None, options=None): run on the ephemeral AiiDA profile; storage '
+        "is reset after the test (True, 'function'), after the 'class', 'module', 'package' or 'session', or never on "
+        "account of this test (False). profile=False: run on the suite's own fixtures, also with --aiida-temp. "
+        'archive: path or list of paths of AiiDA archives that the test starts from. options: options of AiiDA that '
+        'are set for the test.',
     )
     if _isolated in config.stash:
         from .tmpdir import hand_over
@@ -202,27 +203,3 @@ def shown_by_controller(config: pytest.Config, items: list[pytest.Item]) -> Iter
         report = pytest.CollectReport('', 'failed', f'ERROR: {exception}', [])
         config.hook.pytest_collectreport(report=report)
         items.clear()
-
-
-def read_markers(items: list[pytest.Item]) -> None:
-    """Validate the markers of all tests.
-
-    :raises pytest.UsageError: for the first one that is wrong, naming the test.
-    """
-    for item in items:
-        markers = list(item.iter_markers('aiida_temp'))
-        if markers:
-            item.stash[marker_key] = _read_marker(item, markers)
-
-
-def _read_marker(item: pytest.Item, markers: list[pytest.Mark]) -> MarkerArguments:
-    from .options import InvalidOptionError, read_marker
-
-    merged: dict[str, Any] = {}
-    try:
-        for marker in reversed(markers):
-            read_marker(marker.args, marker.kwargs)
-            merged.update(marker.kwargs)
-        return read_marker((), merged)
-    except InvalidOptionError as exception:
-        raise pytest.UsageError(f'{item.nodeid}: {exception}') from None

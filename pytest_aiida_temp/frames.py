@@ -7,10 +7,11 @@ instance of a parametrized fixture, which goes in mid-run while its node stays.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from .content_frames import ContentFrames, Frame
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,23 +20,7 @@ if TYPE_CHECKING:
     from .profile import Checkpoint, TempProfile
 
 
-@dataclass
-class Frame:
-    """A checkpoint and the node at whose teardown it is returned to.
-
-    :param lingers: its test said ``reset=False``, so it stays until a test that resets begins.
-    :param instance: the fixture of which this frame holds what one instance stored.
-    :param has_failed: that instance could not be set up.
-    """
-
-    node: Any
-    checkpoint: Checkpoint
-    lingers: bool = False
-    instance: Any = None
-    has_failed: bool = False
-
-
-class Frames:
+class Frames(ContentFrames):
     """The frames of a run, widest first.
 
     :param resets: what counts them.
@@ -173,16 +158,24 @@ class Frames:
         if position is not None:
             self._return_to(position)
 
-    def leave_ended(self, item: Any) -> None:
+    def leave_ended(self, item: Any, contents: Sequence[Any] = ()) -> None:
         """Leave scopes that have ended unnoticed before a test begins.
 
         pytest-rerunfailures takes finalizers of wider scopes off pytest's stack, and does not put all of them back.
+
+        :param contents: of the archives that the test starts from.
         """
         running = item.listchain()
-        ended = (n for n, frame in enumerate(self._frames) if not frame.lingers and frame.node not in running)
+        ended = (n for n, frame in enumerate(self._frames) if self._is_over(frame, running, contents))
         position = next(ended, None)
         if position is not None:
             self._return_to(position)
+
+    @staticmethod
+    def _is_over(frame: Frame, running: Sequence[Any], contents: Sequence[Any]) -> bool:
+        if frame.content is not None and frame.node is None:
+            return frame.content not in contents
+        return not frame.lingers and frame.node not in running
 
     def leave_lingering(self) -> None:
         """Undo what tests left that do not reset."""
@@ -191,16 +184,26 @@ class Frames:
             self._return_to(position)
 
     def _position_of(self, node: Any) -> int | None:
-        found = (n for n, frame in enumerate(self._frames) if frame.node is node and not frame.lingers)
+        found = (
+            n
+            for n, frame in enumerate(self._frames)
+            if frame.node is node and not frame.lingers and frame.content is None
+        )
         return next(found, None)
 
     def _first_inside(self, node: Any) -> int | None:
-        inside = (n for n, frame in enumerate(self._frames) if frame.node is not node and _is_inside(frame.node, node))
+        inside = (
+            n for n, frame in enumerate(self._frames) if frame.node not in (None, node) and _is_inside(frame.node, node)
+        )
         return next(inside, None)
 
     def _insert(self, node: Any, position: int) -> Frame:
         """Return the last frame of a node, made with the state at the given position if there is none."""
-        own = [frame for frame in self._frames[:position] if frame.node is node and frame.instance is None]
+        own = [
+            frame
+            for frame in self._frames[:position]
+            if frame.node is node and frame.instance is None and frame.content is None
+        ]
         if own:
             return own[-1]
         frame = Frame(node, self._profile.insert_checkpoint(self._frames[position].checkpoint))
@@ -221,7 +224,8 @@ class Frames:
         del self._frames[position:]
         began = time.perf_counter()
         self._profile.storage.abandon()
-        self._before_reset(frame.checkpoint)
+        if frame.content is None:
+            self._before_reset(frame.checkpoint)
         goes_on = bool(self._frames and self._profile.storage.threads())
         self._profile.restore_if_there(frame.checkpoint, keep=goes_on)
         self._between = frame.checkpoint if goes_on else None

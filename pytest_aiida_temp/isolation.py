@@ -16,6 +16,7 @@ import pytest
 
 from .profiles import OtherProfile, Profiles
 from .scopes import is_narrower, is_wanted_by, reset_scope, scope_node
+from .starting import StartingStates
 
 if TYPE_CHECKING:
     from _pytest.fixtures import FixtureDef, SubRequest
@@ -62,6 +63,7 @@ class Isolation:
         self._leftovers: Leftovers | None = None
         self._test = ''
         self._other: OtherProfile | None = None
+        self.starting = StartingStates(config)
 
     # Profiles
 
@@ -168,8 +170,9 @@ class Isolation:
         self._leave_ended(item)
 
     def _leave_ended(self, item: pytest.Item) -> None:
+        contents = self.starting.contents(item) if self._wanted else []
         for frames in self.profiles.all_frames:
-            frames.leave_ended(item)
+            frames.leave_ended(item, contents)
         self._test = item.nodeid
         if self.history is not None:
             self.history.begin()
@@ -214,6 +217,8 @@ class Isolation:
     def _isolated(self, frames: Frames, fixturedef: FixtureDef[Any], node: Any, failed: list[Any]) -> Iterator[None]:
         assert self._item is not None
         self._watch()
+        if self._wanted:
+            self.starting.begin(frames, self._item, node)
         if frames.is_late(node):
             with frames.late(fixturedef, node, failed) as outcome:
                 yield
@@ -279,6 +284,8 @@ class Isolation:
         assert self._item is not None
         if frames is None:
             return
+        if self._wanted:
+            self.starting.begin(frames, self._item, node)
         if node is self._item and self._scope(self._item) is None:
             frames.ensure_lingering(node)
         else:
@@ -318,6 +325,7 @@ class Isolation:
         found = self._leftovers.find()
         for frames in self.profiles.all_frames:
             frames.leave(item)
+            self.starting.end(frames, item)
         if found and self.settings.strict:
             pytest.fail('\n'.join([f'{item.nodeid} left behind:', *found]), pytrace=False)
         for what in self._leftovers.serious:

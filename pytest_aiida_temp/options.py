@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from os import PathLike, fspath
 from typing import Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, StrictBool, ValidationError
+from pydantic import BaseModel, ConfigDict, StrictBool, ValidationError, field_validator
 
 Scope = Literal['function', 'class', 'module', 'package', 'session']
 SCOPES: tuple[str, ...] = get_args(Scope)
@@ -49,12 +50,24 @@ class MarkerArguments(BaseModel):
 
     :param reset: the scope after which storage is reset, ``True`` for that of the run, ``False`` for never.
     :param profile: whether the test runs on the ephemeral profile; if not, on the suite's own fixtures.
+    :param archive: a path or a list of paths of archives that the test starts from.
+    :param options: values of AiiDA's options by name, set for the test.
     """
 
     model_config = ConfigDict(frozen=True, extra='forbid')
 
     reset: StrictBool | Scope = True
     profile: StrictBool = True
+    archive: tuple[str, ...] = ()
+    options: dict[str, Any] = {}
+
+    @field_validator('archive', mode='before')
+    @classmethod
+    def _as_paths(cls, value: Any) -> tuple[str, ...]:
+        paths = value if isinstance(value, (list, tuple)) else [value]
+        if not paths or not all(path and isinstance(path, (str, PathLike)) for path in paths):
+            raise ValueError
+        return tuple(map(fspath, paths))
 
     def scope(self, default: str) -> str | None:
         """Return the scope after which storage is reset, or ``None`` for never.
@@ -91,13 +104,38 @@ def read_marker(args: Iterable[Any], kwargs: Mapping[str, Any]) -> MarkerArgumen
         values = ', '.join(map(repr, args))
         raise InvalidOptionError(f'@pytest.mark.{MARKER}({values}): arguments go by keyword; allowed: {allowed}.')
     try:
-        return MarkerArguments(**kwargs)
+        arguments = MarkerArguments(**kwargs)
     except ValidationError as exception:
         error = exception.errors()[0]
+    else:
+        _check_combination(arguments, kwargs)
+        return arguments
     name = str(error['loc'][0])
     call = f'@pytest.mark.{MARKER}({name}={kwargs[name]!r})'
     if error['type'] == 'extra_forbidden':
         raise InvalidOptionError(f'{call}: there is no argument {name!r}; allowed: {allowed}.')
-    others = f' or one of {", ".join(map(repr, SCOPES))}' if name == 'reset' else ''
-    values = f'True, False{others}' if others else 'True or False'
-    raise InvalidOptionError(f'{call}: the value is not allowed; {name} must be {values}.')
+    raise InvalidOptionError(f'{call}: the value is not allowed; {name} must be {_ALLOWED[name]}.')
+
+
+_ALLOWED = {
+    'reset': f'True, False or one of {", ".join(map(repr, SCOPES))}',
+    'profile': 'True or False',
+    'archive': 'the path of an AiiDA archive, or a list of paths',
+    'options': "a dictionary of AiiDA's options, such as {'caching.default_enabled': True}",
+}
+
+
+def _check_combination(arguments: MarkerArguments, kwargs: Mapping[str, Any]) -> None:
+    """Refuse arguments that exclude each other."""
+    needy = [name for name in ('archive', 'options') if kwargs.get(name)]
+    if needy and not arguments.profile:
+        raise InvalidOptionError(
+            f'@pytest.mark.{MARKER}(profile=False, {needy[0]}=...): {needy[0]} is for the ephemeral profile; leave one '
+            'of them out.'
+        )
+    if arguments.archive and arguments.reset is False:
+        raise InvalidOptionError(
+            f'@pytest.mark.{MARKER}(reset=False, archive=...): what a test starts from an archive is undone after it; '
+            "leave out reset=False, or give a scope whose tests share it, such as reset='class', where the archive is "
+            'given.'
+        )

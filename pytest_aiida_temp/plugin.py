@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from . import configure, summary
+from . import configure, markers, summary
 from .fixtures import aiida_temp_profile, aiida_temp_session
 from .isolation import isolation_of
 
@@ -41,7 +41,7 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Check all markers before the first test runs."""
     with configure.shown_by_controller(config, items):
-        configure.read_markers(items)
+        markers.read_markers(config, items)
         configure.check_loaded_profile(config)
 
 
@@ -67,8 +67,9 @@ def pytest_fixture_setup(fixturedef: FixtureDef[Any], request: SubRequest) -> Ge
 
 
 @pytest.hookimpl(hookwrapper=True, tryfirst=True)
-def pytest_runtest_teardown(item: pytest.Item) -> Generator[None]:
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> Generator[None]:
     """Finish with a test after all of it was torn down."""
+    isolation_of(item.config).starting.next_item = nextitem
     yield
     isolation_of(item.config).end(item)
 

@@ -8,8 +8,11 @@ import pytest
 
 if TYPE_CHECKING:
     from .options import MarkerArguments, Settings
+    from .starting import StartingState
 
 marker_key: pytest.StashKey[MarkerArguments] = pytest.StashKey()
+archives_key: pytest.StashKey[tuple[StartingState, ...]] = pytest.StashKey()
+"""The archives that a test starts from, those of the widest scope first."""
 
 ORDER = ('function', 'class', 'module', 'package', 'session')
 
@@ -32,7 +35,22 @@ def reset_scope(item: pytest.Item, settings: Settings) -> str | None:
     names = getattr(item, 'fixturenames', ())
     if settings.enabled and default == 'function' and not SHARED_BY_CLASS.isdisjoint(names):
         default = 'class'
-    return item.stash[marker_key].scope(default) if marker_key in item.stash else default
+    scope = item.stash[marker_key].scope(default) if marker_key in item.stash else default
+    starting = item.stash.get(archives_key, ())
+    if scope is None and not (starting and starting[-1].node is item):
+        return None
+    return min([scope or ORDER[-1], *(_scope_of(state.node) for state in starting)], key=ORDER.index)
+
+
+def _scope_of(node: Any) -> str:
+    """Return the scope that ends when a node is torn down."""
+    kinds = (
+        ('class', pytest.Class),
+        ('module', pytest.Module),
+        ('package', pytest.Package),
+        ('session', pytest.Session),
+    )
+    return next((scope for scope, kind in kinds if isinstance(node, kind)), 'function')
 
 
 def is_narrower(scope: str, other: str) -> bool:

@@ -147,7 +147,7 @@ def test_nothing_is_reported_of_an_import_or_export(profile, archive: Path, tmp_
 def test_an_export_does_not_overwrite(profile, archive: Path) -> None:
     before = archive.read_bytes()
 
-    with pytest.raises(archives.ArchiveError, match='all.aiida exists already: remove it, or choose another path'):
+    with pytest.raises(archives.ArchiveError, match=r'all\.aiida exists already: remove it, or choose another path'):
         profile.export(archive)
 
     assert archive.read_bytes() == before
@@ -179,8 +179,8 @@ DAMAGES: list[tuple[Damage, str]] = [
     (no_database, 'no-db.aiida is not an AiiDA archive: it has no database'),
     (
         lambda path: with_metadata(path, path.with_name('new.aiida'), export_version='main_9999'),
-        'new.aiida has version main_9999 of the archive format, which aiida-core .* does not know; its latest is main_.*'
-        'Install a newer aiida-core, or make the archive anew',
+        'new.aiida has version main_9999 of the archive format, which aiida-core .* does not know; its latest '
+        'is main_.*Install a newer aiida-core, or make the archive anew',
     ),
     (
         lambda path: with_metadata(path, path.with_name('ancient.aiida'), export_version='0.3'),
