@@ -233,6 +233,8 @@ class Isolation:
                 yield
         else:
             self._ensure(node)
+            if self._wanted:
+                self.starting.set_options(self._item, self.profiles.innermost)
             yield
         if self._has_joined:
             self._ensure(self._item)  # what the test stores from here on
@@ -257,6 +259,8 @@ class Isolation:
         if self._item is item and self.profiles.frames is not None:
             self._watch()
             self._ensure(self._frame_node(item, 'function'))
+            if self._wanted:
+                self.starting.set_options(item, self.profiles.innermost)
 
     def end(self, item: pytest.Item) -> None:
         """Finish with a test, after everything of it was torn down."""

@@ -47,7 +47,7 @@ class ProcessState:
         """Return the present state."""
         config = profile.configuration
         return cls(
-            deepcopy(profile.options),
+            deepcopy(dict(profile.options)),
             profile.default_user_email,
             deepcopy(config.options),
             config.default_profile_name,

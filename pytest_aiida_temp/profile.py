@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from aiida.manage import get_manager
@@ -17,6 +16,7 @@ from aiida.manage.configuration.profile import Profile
 from .environment import ActiveConfiguration
 from .logs import LoggingState
 from .process_state import ProcessState
+from .profile_tools import ProfileTools
 from .storage.lifecycle import ENTRY_POINT
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ class Checkpoint:
     process: ProcessState
 
 
-class TempProfile(Profile):
+class TempProfile(ProfileTools, Profile):
     """A profile in memory, for tests: made empty, emptied in a fraction of a millisecond, gone with the process.
 
     Not to be constructed: the fixtures ``aiida_temp_profile`` and ``aiida_temp_session`` and
@@ -55,7 +55,6 @@ class TempProfile(Profile):
     :class:`aiida.manage.configuration.profile.Profile`, loaded, with the members documented here besides.
     """
 
-    options: Any
     default_user_email: Any
     seconds_to_make: float
     _configuration: ActiveConfiguration
@@ -171,6 +170,7 @@ class TempProfile(Profile):
         with self._loaded_meanwhile():
             self.storage._clear()
             self._made.restore(self)
+            self.set_options_meanwhile()
 
     def reset_storage(self) -> None:
         """Do what :meth:`reset` does; it is the name that aiida-core's own fixtures have for it."""
@@ -191,6 +191,7 @@ class TempProfile(Profile):
         with self._loaded_meanwhile():
             self.storage.restore(checkpoint.storage, keep=keep)
             checkpoint.process.restore(self)
+            self.set_options_meanwhile()
 
     @contextmanager
     def _loaded_meanwhile(self) -> Iterator[None]:
@@ -218,33 +219,6 @@ class TempProfile(Profile):
             yield checkpoint
         finally:
             self.restore(checkpoint, keep=False)
-
-    def load_archive(self, path: str | Path) -> None:
-        """Import an archive, as ``verdi archive import`` does, but without a group of what was imported.
-
-        For the state that a test starts from, use ``@pytest.mark.aiida_temp(archive=...)``, which reads it only once.
-
-        :param path: of an archive of any version that the installed aiida-core can migrate.
-        :raises ~pytest_aiida_temp.archives.ArchiveError: if there is none, or it cannot be read.
-        """
-        from . import archives
-
-        with TemporaryDirectory(prefix='aiida-temp-') as folder:
-            archives.load([archives.read(Path(path), Path(folder))], self.storage)
-
-    def export(self, path: str | Path, entities: Iterable[Any] | None = None) -> Path:
-        """Write an archive, as ``verdi archive create`` does, and return its path.
-
-        :param path: of the file to write.
-        :param entities: nodes, groups, computers and users, with which goes what they were made from; by default
-            everything.
-        :raises ~pytest_aiida_temp.archives.ArchiveError: if there is a file already, or no folder for it.
-        :raises ~aiida.tools.archive.exceptions.ArchiveExportError: if an entity cannot be exported, such as a process
-            that is not finished.
-        """
-        from . import archives
-
-        return archives.export(Path(path), entities, self.storage)
 
     def restore_if_there(self, checkpoint: Checkpoint, *, keep: bool = False) -> None:
         """Return to a checkpoint, or to the latest one if a test returned to one before it.

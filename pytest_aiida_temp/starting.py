@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from .scopes import archives_key
+from .scopes import archives_key, marker_key
 
 if TYPE_CHECKING:
     import pytest
@@ -51,6 +51,7 @@ class StartingStates:
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
         self._contents: Contents | None = None
+        self._with_options: pytest.Item | None = None
         self.next_item: pytest.Item | None = None
         """The test that runs after the one that is being torn down."""
 
@@ -87,3 +88,18 @@ class StartingStates:
             return following is not None and (is_alone or is_neighbour) and content in self.contents(following)
 
         frames.end_content(node, is_kept)
+
+    def set_options(self, item: pytest.Item, profile: TempProfile) -> None:
+        """Set the options of AiiDA for a test, before its first fixture, until all of it is torn down."""
+        options = item.stash[marker_key].options if marker_key in item.stash else {}
+        if not options or self._with_options is item:
+            return
+        self._with_options = item
+        context = profile.options(options)
+        context.__enter__()
+
+        def put_back() -> None:
+            self._with_options = None
+            context.__exit__(None, None, None)
+
+        item.addfinalizer(put_back)

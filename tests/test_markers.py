@@ -231,4 +231,4 @@ def test_a_wrong_argument_is_visible_at_the_end_of_a_parallel_run(pytester: pyte
 def test_pytest_lists_the_marker(pytester: pytest.Pytester) -> None:
     result = pytester.runpytest_inprocess('--markers')
 
-    result.stdout.fnmatch_lines(['@pytest.mark.aiida_temp(reset=True, profile=True): *'])
+    result.stdout.fnmatch_lines(['@pytest.mark.aiida_temp(reset=True, profile=True, archive=None, options=None): *'])
