@@ -9,6 +9,7 @@ import pytest
 from .isolation import isolation_of
 
 if TYPE_CHECKING:
+    from .factory import ProfileFactory
     from .profile import TempProfile
 
 
@@ -29,3 +30,17 @@ def aiida_temp_session(request: pytest.FixtureRequest) -> TempProfile:
     What such a fixture stores is there until its scope ends; each test starts from it.
     """
     return isolation_of(request.config).join()
+
+
+@pytest.fixture
+def aiida_temp_profile_factory(request: pytest.FixtureRequest) -> ProfileFactory:
+    """Makes further AiiDA profiles in memory: ``with aiida_temp_profile_factory() as profile:``.
+
+    For a test that needs more than one, such as of an archive that goes from one to another. Else use
+    ``aiida_temp_profile``, which is there already.
+    """
+    from .factory import ProfileFactory
+
+    isolation = isolation_of(request.config)
+    isolation.profile_for(request.node)
+    return ProfileFactory(isolation)

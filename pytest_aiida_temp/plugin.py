@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from . import configure, markers, summary
-from .fixtures import aiida_temp_profile, aiida_temp_session
+from .fixtures import aiida_temp_profile, aiida_temp_profile_factory, aiida_temp_session
 from .isolation import isolation_of
 
 if TYPE_CHECKING:
     from _pytest.fixtures import FixtureDef, SubRequest
     from _pytest.terminal import TerminalReporter
 
-__all__ = ('aiida_temp_profile', 'aiida_temp_session')
+__all__ = ('aiida_temp_profile', 'aiida_temp_profile_factory', 'aiida_temp_session')
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -19,7 +19,7 @@ ORDER = ('function', 'class', 'module', 'package', 'session')
 SHARED_BY_CLASS = {'aiida_profile_clean_class', 'clear_database_before_test_class'}
 """Fixtures of aiida-core that empty the storage for the tests of a class to share."""
 
-OWN_FIXTURES = {'aiida_temp_profile', 'aiida_temp_session'}
+OWN_FIXTURES = {'aiida_temp_profile', 'aiida_temp_profile_factory', 'aiida_temp_session'}
 
 
 def is_wanted_by(item: pytest.Item, settings: Settings) -> bool:
