@@ -233,6 +233,8 @@ class Frames(ContentFrames):
 
     def _excise(self, frame: Frame) -> None:
         if frame in self._frames:
+            while not self._profile.storage.has(self._frames[-1].checkpoint.storage) and frame is not self._frames[-1]:
+                self._frames.pop()  # of a checkpoint that went when a fixture returned to an earlier one
             if frame is self._frames[-1]:
                 self._return_to(len(self._frames) - 1)
                 return

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import atexit
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from os import PathLike
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -16,30 +18,76 @@ if TYPE_CHECKING:
 
     from .profile import TempProfile
 
+    Paths = str | PathLike[str] | Iterable[str | PathLike[str]]
+
 PROFILE_NAME = 'aiida-temp'
 
 
-@contextmanager
-def temp_profile(*, name: str = PROFILE_NAME, folder: Path | None = None) -> Iterator[TempProfile]:
+def temp_profile(
+    *, name: str = PROFILE_NAME, archive: Paths | None = None, folder: Path | None = None
+) -> TempProfileContext:
     """Make and load an ephemeral profile, and give back the one that was loaded before.
 
-    For scripts, notebooks and doctests; in pytest the fixtures do this. The user's own configuration is neither read
-    nor changed. Everything that was stored is gone at the end.
+    For scripts, notebooks and doctests; in pytest the fixtures do this. Use it in a ``with`` statement, or call
+    ``load()`` of what is returned, and ``close()`` of the profile at the end. The user's own configuration is neither
+    read nor changed. Everything that was stored is gone at the end.
 
     :param name: of the profile.
+    :param archive: a path or a list of paths of archives whose content is to be there.
     :param folder: where to keep the configuration and the sandbox for files; by default a temporary folder that is
         removed at the end.
-    :returns: the loaded :class:`~pytest_aiida_temp.profile.TempProfile`.
+    :returns: a context manager that gives the loaded :class:`~pytest_aiida_temp.profile.TempProfile`.
+    :raises ValueError: if the name is empty.
+
+    In the block or by ``load()`` is raised:
+
     :raises ~pytest_aiida_temp.environment.UnsupportedVersionError: if aiida-core is too old.
+    :raises ~pytest_aiida_temp.archives.ArchiveError: if there is no such archive, or it cannot be read.
     """
-    check_aiida_version()
-    if folder is None:
-        with (
-            TemporaryDirectory(prefix='aiida-temp-') as temporary,
-            temp_profile(name=name, folder=Path(temporary)) as p,
-        ):
-            yield p
-        return
+    if not isinstance(name, str) or not name:
+        raise ValueError(f'{name!r} cannot be the name of a profile: give a text that is not empty.')
+    paths = [archive] if isinstance(archive, (str, PathLike)) else list(archive or [])
+    return TempProfileContext(name, [Path(path) for path in paths], folder)
+
+
+class TempProfileContext(AbstractContextManager['TempProfile']):
+    """What :func:`temp_profile` returns: it makes and loads a profile each time it is entered."""
+
+    def __init__(self, name: str, archives: list[Path], folder: Path | None) -> None:
+        self._name = name
+        self._archives = archives
+        self._folder = folder
+        self._entered: list[ExitStack] = []
+
+    def __enter__(self) -> TempProfile:
+        check_aiida_version()
+        with ExitStack() as stack:
+            folder = self._folder or Path(stack.enter_context(TemporaryDirectory(prefix='aiida-temp-')))
+            profile = stack.enter_context(_first_profile(folder, self._name))
+            for path in self._archives:
+                profile.load_archive(path)
+            self._entered.append(stack.pop_all())
+        return profile
+
+    def __exit__(self, *error: Any) -> None:
+        self._entered.pop().close()
+
+    def load(self) -> TempProfile:
+        """Make and load the profile, until its ``close()`` is called or the interpreter ends.
+
+        For where a ``with`` statement does not fit, such as the cells of a notebook.
+        """
+        profile = self.__enter__()
+        stack = self._entered.pop()
+        profile.give_back_on_close(stack)
+        atexit.register(stack.close)
+        stack.callback(atexit.unregister, stack.close)
+        return profile
+
+
+@contextmanager
+def _first_profile(folder: Path, name: str) -> Iterator[TempProfile]:
+    """Make and load a profile in a configuration of its own."""
     with ExitStack() as giving_back:
         configuration = giving_back.enter_context(configuration_folder(folder))
         with _loaded(configuration, giving_back, folder / 'storage', name, {}) as profile:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from aiida.common.exceptions import InvalidOperation
 from aiida.manage import get_manager
 from aiida.manage.configuration.profile import Profile
 
@@ -61,6 +62,7 @@ class TempProfile(ProfileTools, Profile):
     logging: LoggingState
     _made: ProcessState
     _in_place_of: str | None = None
+    _stack: ExitStack | None = None
 
     @classmethod
     def create(
@@ -119,6 +121,24 @@ class TempProfile(ProfileTools, Profile):
             manager.get_profile_storage()
             self.logging = LoggingState()
         return self
+
+    def give_back_on_close(self, stack: ExitStack) -> None:
+        """Have :meth:`close` close a stack, which is fine to happen more than once."""
+        self._stack = stack
+
+    def close(self) -> None:
+        """Delete the profile and load the one that was loaded before. Closing it again does nothing.
+
+        For a profile that ``temp_profile().load()`` gave.
+
+        :raises ~aiida.common.exceptions.InvalidOperation: for any other: the end of its test or block closes that.
+        """
+        if self._stack is None:
+            raise InvalidOperation(
+                f'the profile {self.name!r} is not to be closed: the test, fixture or `with` block that it is from '
+                'does that. `close()` is for what `temp_profile().load()` gives.'
+            )
+        self._stack.close()
 
     def __deepcopy__(self, memo: dict[int, Any]) -> TempProfile:
         """Return a copy of the same storage, as tests make of a whole configuration to change the copy."""
