@@ -1,14 +1,18 @@
-"""What an ephemeral profile offers besides resets: archives, options."""
+"""What an ephemeral profile offers besides resets: archives, options, SQL statements."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager
 from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .option_values import ProfileOptions, set_all
+
+if TYPE_CHECKING:
+    from .queries import Queries
 
 
 class ProfileTools:
@@ -43,6 +47,31 @@ class ProfileTools:
         from . import archives
 
         return archives.export(Path(path), entities, self.storage)
+
+    def count_queries(self) -> AbstractContextManager[Queries]:
+        """Return a context manager that gives a list of the SQL statements of its block, of all threads.
+
+        Each has the attributes ``sql``, ``tables``, ``seconds`` and ``location``. The list has ``seconds`` for all of
+        them, ``grouped()`` and ``report()``. What begins and ends transactions is not in it.
+        """
+        from .queries import counting
+
+        return counting(self.storage)
+
+    def assert_max_queries(self, allowed: int) -> AbstractContextManager[Queries]:
+        """Return a context manager that fails if its block executes more SQL statements than allowed.
+
+        The failure has the statements grouped, with the line of code that each is from: a loop that asks for one row
+        after the other shows as one statement with a high count.
+
+        :param allowed: the greatest number of statements.
+        :raises AssertionError: at the end of the block.
+        :raises ValueError: if ``allowed`` is not a whole number, or is negative.
+        """
+        from .queries import at_most, check_number
+
+        check_number(allowed)
+        return at_most(self.storage, allowed)
 
     @property
     def options(self: Any) -> ProfileOptions:

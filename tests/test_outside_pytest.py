@@ -167,7 +167,6 @@ def test_test_cases_and_the_example_of_one_run_on_the_profile_with_unittest(
 
     assert result.ret == 0
     result.stderr.fnmatch_lines(['Ran 8 tests in *', 'OK (skipped=2)'])
-    assert not (pytester.path / '.aiida').exists()
 
 
 @pytest.mark.parametrize('flags', [(), ('--aiida-temp',)])

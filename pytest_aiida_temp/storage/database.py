@@ -24,6 +24,7 @@ from .images import Changes
 from .lazy import begin_lazily
 from .session import SESSION, StorageSession
 from .undo import BUSY_TIMEOUT, UndoLog, WriterBusyError
+from .watching import Watchers
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import Connection, Engine
@@ -57,6 +58,7 @@ class Database:
         self._create_schema(version)
         self._undo = UndoLog(self._keeper, self._end_sessions_of_ended_threads, self._break_off_other_threads)
         begin_lazily(self.engine, self._begun)
+        self.watchers = Watchers(self.engine)
         self._local = threading.local()
         self._sessions: weakref.WeakSet[StorageSession] = weakref.WeakSet()
         self._mappers = {model.__tablename__: sqlalchemy.inspect(model) for model in _models()}
@@ -112,6 +114,7 @@ class Database:
         except AttributeError:
             session = self._local.session = StorageSession(self.engine.connect())
             session.resets = self._undo.resets
+            session.watchers = self.watchers
             with self._lock:
                 self._sessions.add(session)
         if session.is_behind:

@@ -6,6 +6,7 @@ import functools
 import json
 import sqlite3
 import threading
+import time
 import weakref
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -22,6 +23,8 @@ from .images import Changes, quoted
 if TYPE_CHECKING:
     from sqlalchemy.engine import Connection
     from sqlalchemy.orm import Mapper
+
+    from .watching import Watchers
 
 SESSION = 'aiida_temp_session'
 """Where a connection's ``info`` has a reference to its session."""
@@ -88,6 +91,8 @@ class StorageSession(Session):
         event.listen(self, 'after_soft_rollback', _unlock_after_savepoint)
         event.listen(self, 'persistent_to_deleted', StorageSession._remember)
         self._connection = connection
+        self.watchers: Watchers | None = None
+        """Who is told of statements that go past SQLAlchemy."""
         self.resets = 0
         """How many resets there had been when this session was last brought up to date."""
         connection.info[SESSION] = weakref.ref(self)
@@ -125,7 +130,10 @@ class StorageSession(Session):
         reader = _reader(state.mapper, name)
         if reader is None:
             return False
+        began = time.perf_counter()
         row = self.raw.execute(reader.statement, (state.key[1][0],)).fetchone()  # type: ignore[index]
+        if self.watchers:
+            self.watchers.tell(reader.statement, 1, time.perf_counter() - began)
         if row is None:
             return False
         set_committed_value(instance, name, reader.convert(row[0]))
