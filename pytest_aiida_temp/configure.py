@@ -16,8 +16,9 @@ if TYPE_CHECKING:
 _settings: pytest.StashKey[Settings] = pytest.StashKey()
 _isolated = pytest.StashKey[bool]()
 
-_NAMES = {'enabled': 'aiida_temp', 'reset': 'aiida_temp_reset', 'strict': 'aiida_temp_strict'}
-_FLAGS = {'enabled': '--aiida-temp', 'reset': '--aiida-temp-reset', 'strict': '--aiida-temp-strict'}
+_FIELDS = ('enabled', 'reset', 'strict', 'durations')
+_NAMES = {field: 'aiida_temp' if field == 'enabled' else f'aiida_temp_{field}' for field in _FIELDS}
+_FLAGS = {field: f'--{name.replace("_", "-")}' for field, name in _NAMES.items()}
 
 
 def add_options(parser: pytest.Parser) -> None:
@@ -61,6 +62,14 @@ def add_options(parser: pytest.Parser) -> None:
         dest='aiida_temp_strict',
         help='Do not, where the ini setting `aiida_temp_strict` says so.',
     )
+    group.addoption(
+        '--aiida-temp-durations',
+        metavar='N',
+        default=None,
+        dest='aiida_temp_durations',
+        help='List the N tests with the most time in storage, with nodes stored and SQL statements (N=0 for all).',
+    )
+    parser.addini('aiida_temp_durations', 'Like --aiida-temp-durations: a number.')
     parser.addini('aiida_temp_strict', 'Like --aiida-temp-strict: true or false.', type='bool')
     parser.addini('aiida_temp', 'Like --aiida-temp: true or false.', type='bool')
     parser.addini('aiida_temp_reset', 'Like --aiida-temp-reset: function, class, module, package or session.')
@@ -92,6 +101,7 @@ class _Defaults:
     enabled = False
     reset = 'function'
     strict = False
+    durations = None
 
 
 def _given(config: pytest.Config) -> dict[str, Given]:

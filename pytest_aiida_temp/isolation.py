@@ -21,6 +21,7 @@ from .starting import StartingStates
 if TYPE_CHECKING:
     from _pytest.fixtures import FixtureDef, SubRequest
 
+    from .durations import Durations
     from .frames import Frames
     from .history import History
     from .leftovers import Leftovers
@@ -64,6 +65,7 @@ class Isolation:
         self._test = ''
         self._other: OtherProfile | None = None
         self.starting = StartingStates(config)
+        self.durations = self._durations()
 
     # Profiles
 
@@ -77,6 +79,13 @@ class Isolation:
         self._is_aside = False
         return self.profiles.start()
 
+    def _durations(self) -> Durations | None:
+        if self.settings.durations is None:
+            return None
+        from .durations import Durations
+
+        return Durations(self.settings.durations)
+
     def _own_profile(self) -> AbstractContextManager[TempProfile]:
         # Imported here, as all of this costs a run nothing that does not use the plugin.
         from .history import History
@@ -89,6 +98,8 @@ class Isolation:
     def _frames_of(self, profile: TempProfile) -> Frames:
         from .frames import Frames
 
+        if self.durations is not None:
+            self.durations.watch(profile)
         return Frames(profile, self.resets, lambda checkpoint: self._note(profile, checkpoint), self.profiles.settle)
 
     def _note(self, profile: TempProfile, checkpoint: Checkpoint) -> None:
@@ -148,6 +159,8 @@ class Isolation:
         stores is undone before the next one that does ask.
         """
         self._inspect_after(item)
+        if self.durations is not None:
+            self.durations.begin(item.nodeid)
         if self.takeover is not None:
             self.takeover.begin(item)
         if is_wanted_by(item, self.settings):
@@ -264,6 +277,8 @@ class Isolation:
 
     def end(self, item: pytest.Item) -> None:
         """Finish with a test, after everything of it was torn down."""
+        if self.durations is not None:
+            self.durations.end()
         if self._item is not item:
             return
         self._item = self._outsider = self._leftovers = None

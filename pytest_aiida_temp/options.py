@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from os import PathLike, fspath
 from typing import Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, StrictBool, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, ValidationError, field_validator
 
 Scope = Literal['function', 'class', 'module', 'package', 'session']
 SCOPES: tuple[str, ...] = get_args(Scope)
@@ -36,6 +36,7 @@ class Settings(BaseModel):
     :param enabled: every test runs on the ephemeral profile.
     :param reset: the scope after which storage is reset, where a marker does not say.
     :param strict: a test fails that leaves behind what a reset cannot undo or should not have to.
+    :param durations: how many tests to list by what they asked of the storage, 0 for all, ``None`` for no list.
     """
 
     model_config = ConfigDict(frozen=True, extra='forbid')
@@ -43,6 +44,7 @@ class Settings(BaseModel):
     enabled: StrictBool = False
     reset: Scope = 'function'
     strict: StrictBool = False
+    durations: int | None = Field(default=None, ge=0)
 
 
 class MarkerArguments(BaseModel):
@@ -90,7 +92,10 @@ def read_settings(given: Mapping[str, Given]) -> Settings:
     except ValidationError as exception:
         name = str(exception.errors()[0]['loc'][0])
         option = given[name]
-        allowed = 'true or false' if name != 'reset' else f'one of {", ".join(SCOPES)}'
+        allowed = {
+            'reset': f'one of {", ".join(SCOPES)}',
+            'durations': 'a number of tests to list, or 0 for all of them',
+        }.get(name, 'true or false')
         raise InvalidOptionError(f'{option.origin}: {option.value!r} is not allowed; it must be {allowed}.') from None
 
 

@@ -51,9 +51,9 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     isolation_of(item.config).begin(item)
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_runtest_call(item: pytest.Item) -> None:
-    """Take the test's checkpoint when all is set up."""
+@pytest.hookimpl(specname='pytest_runtest_setup', trylast=True)
+def pytest_runtest_set_up(item: pytest.Item) -> None:
+    """Take the test's checkpoint when all is set up, and as a part of that: the time of the call is the test's own."""
     isolation_of(item.config).set_up(item)
 
 
@@ -114,5 +114,6 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
 
 def pytest_terminal_summary(terminalreporter: TerminalReporter, config: pytest.Config) -> None:
     """Print how many resets there were and what they took."""
+    summary.write_durations(terminalreporter, config)
     for line in summary.lines(config):
         terminalreporter.write_line(line)

@@ -187,7 +187,7 @@ class TempProfile(ProfileTools, Profile):
 
         :raises ~aiida.common.exceptions.InvalidOperation: inside an open transaction of the storage.
         """
-        with self._loaded_meanwhile():
+        with self.loaded_meanwhile():
             self.storage._clear()
             self._made.restore(self)
             self.set_options_meanwhile()
@@ -198,7 +198,7 @@ class TempProfile(ProfileTools, Profile):
 
     def checkpoint(self) -> Checkpoint:
         """Take a checkpoint, a state that can be returned to."""
-        with self._loaded_meanwhile():
+        with self.loaded_meanwhile():
             return Checkpoint(self.storage.checkpoint(), ProcessState.of(self))
 
     def restore(self, checkpoint: Checkpoint, *, keep: bool = True) -> None:
@@ -208,13 +208,13 @@ class TempProfile(ProfileTools, Profile):
         :raises ~pytest_aiida_temp.storage.contents.CheckpointGoneError: if the checkpoint is gone.
         :raises ~aiida.common.exceptions.InvalidOperation: if another thread keeps a transaction open.
         """
-        with self._loaded_meanwhile():
+        with self.loaded_meanwhile():
             self.storage.restore(checkpoint.storage, keep=keep)
             checkpoint.process.restore(self)
             self.set_options_meanwhile()
 
     @contextmanager
-    def _loaded_meanwhile(self) -> Iterator[None]:
+    def loaded_meanwhile(self) -> Iterator[None]:
         """Load the profile for the body, and give back another one that is loaded."""
         if self.is_loaded:
             yield

@@ -1,4 +1,4 @@
-"""What an ephemeral profile offers besides resets: archives, options, SQL statements."""
+"""What an ephemeral profile offers besides resets: archives, options, SQL statements, ``verdi``."""
 
 from __future__ import annotations
 
@@ -13,12 +13,15 @@ from .option_values import ProfileOptions, set_all
 
 if TYPE_CHECKING:
     from .queries import Queries
+    from .verdi import VerdiResult
 
 
 class ProfileTools:
     """The part of :class:`~.profile.TempProfile` for the bodies of tests; each member hands on to a module."""
 
     dictionary: Any
+    loaded_meanwhile: Any
+    name: Any
     storage: Any
 
     def load_archive(self, path: str | Path) -> None:
@@ -47,6 +50,21 @@ class ProfileTools:
         from . import archives
 
         return archives.export(Path(path), entities, self.storage)
+
+    def verdi(self, *arguments: object, input: str | None = None) -> VerdiResult:  # noqa: A002 - as click has it
+        """Run ``verdi`` on this profile, in this process, and return its output and exit code.
+
+        It is the real command line. In a subprocess it could not see the profile. Commands that need the daemon fail
+        as they do where none runs.
+
+        :param arguments: what follows ``verdi`` on the command line, such as ``'process', 'list', '--all'``.
+        :param input: what the command reads from standard input, such as answers to its questions.
+        :returns: a named tuple of ``output`` and ``exit_code``. An exception of the command is in the output.
+        """
+        from .verdi import run
+
+        with self.loaded_meanwhile():
+            return run(self.name, arguments, input)
 
     def count_queries(self) -> AbstractContextManager[Queries]:
         """Return a context manager that gives a list of the SQL statements of its block, of all threads.

@@ -86,8 +86,12 @@ def counting(storage: SqliteTempBackend) -> Iterator[Queries]:
     def note(statement: str, rows: int, seconds: float) -> None:  # noqa: ARG001
         queries.append(Query(statement, _tables_of(statement), seconds, _location()))
 
-    with storage.watching(note):
+    watchers = storage.watchers
+    watchers.add(note)
+    try:
         yield queries
+    finally:
+        watchers.remove(note)
 
 
 @contextmanager

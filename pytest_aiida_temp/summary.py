@@ -11,10 +11,13 @@ import pytest
 from .isolation import isolation_of
 
 if TYPE_CHECKING:
+    from _pytest.terminal import TerminalReporter
+
     from .isolation import Isolation
 
 began = pytest.StashKey[float]()
 _KEY = 'aiida_temp_resets'
+_DURATIONS_KEY = 'aiida_temp_durations'
 
 
 def header(config: pytest.Config) -> list[str]:
@@ -48,8 +51,12 @@ def send(config: pytest.Config) -> None:
     """Put the figures where xdist takes what a worker tells the controller."""
     output: dict[str, Any] | None = getattr(config, 'workeroutput', None)
     resets = isolation_of(config).resets
-    if output is not None:
-        output[_KEY] = {'count': resets.count, 'seconds': resets.seconds}
+    if output is None:
+        return
+    durations = isolation_of(config).durations
+    if durations is not None:
+        output[_DURATIONS_KEY] = durations.as_rows()
+    output[_KEY] = {'count': resets.count, 'seconds': resets.seconds}
 
 
 def receive(config: pytest.Config, output: dict[str, Any]) -> None:
@@ -59,6 +66,18 @@ def receive(config: pytest.Config, output: dict[str, Any]) -> None:
         resets = isolation_of(config).resets
         resets.count += figures['count']
         resets.seconds += figures['seconds']
+    durations = isolation_of(config).durations
+    if durations is not None:
+        durations.add(output.get(_DURATIONS_KEY, []))
+
+
+def write_durations(reporter: TerminalReporter, config: pytest.Config) -> None:
+    """Print what tests asked of the storage, where that was asked for."""
+    durations = isolation_of(config).durations
+    if durations is not None:
+        reporter.section('tests by time in storage')
+        for line in durations.lines():
+            reporter.write_line(line)
 
 
 def explain(isolation: Isolation, item: pytest.Item, error: BaseException, report: pytest.TestReport) -> None:

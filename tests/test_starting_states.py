@@ -408,6 +408,7 @@ def test_an_archive_that_cannot_be_used_ends_the_run_before_the_first_test(
     assert 'executed' not in result.stdout.str()
 
 
+@pytest.mark.long  # it starts workers
 def test_workers_of_xdist_start_from_archives_too(suite: pytest.Pytester) -> None:
     suite.makepyfile("""
         import pytest

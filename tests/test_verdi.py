@@ -105,3 +105,76 @@ def test_archive_goes_out_and_comes_in(verdi: Verdi, module_profile, tmp_path) -
     verdi('archive', 'import', str(tmp_path / 'all.aiida'))
 
     assert orm.load_node(uuid).get_content() == 'content'
+
+
+def test_a_command_gives_its_output_and_its_exit_code(module_profile) -> None:
+    from aiida import orm
+
+    module_profile.reset()
+    node = orm.Int(5).store()
+
+    output, exit_code = module_profile.verdi('node', 'show', node.pk)
+
+    assert exit_code == 0
+    assert node.uuid in output
+    assert module_profile.verdi('process', 'list').exit_code == 0
+
+
+def test_a_command_that_fails_says_so_in_output_and_exit_code(module_profile) -> None:
+    unknown = module_profile.verdi('nodes')
+    missing = module_profile.verdi('node', 'show', 99999)
+
+    assert unknown.exit_code == 2
+    assert 'is not a verdi command' in unknown.output
+    assert missing.exit_code != 0
+    assert 'no Node found with ID<99999>' in missing.output
+
+
+def test_an_exception_of_a_command_is_in_its_output(module_profile, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*args, **kwargs):
+        raise ZeroDivisionError('of the command')
+
+    monkeypatch.setattr(type(module_profile.storage), 'get_info', fail)
+
+    output, exit_code = module_profile.verdi('storage', 'info')
+
+    assert exit_code == 1
+    assert 'Traceback' in output
+    assert 'ZeroDivisionError: of the command' in output
+
+
+def test_a_command_can_be_answered(module_profile) -> None:
+    from aiida import orm
+
+    module_profile.reset()
+    node = orm.Int(5).store()
+
+    assert module_profile.verdi('node', 'delete', node.pk, input='n\n').exit_code == 1
+    assert orm.QueryBuilder().append(orm.Int).count() == 1
+    assert module_profile.verdi('node', 'delete', node.pk, input='y\n').exit_code == 0
+    assert orm.QueryBuilder().append(orm.Int).count() == 0
+
+
+def test_a_command_leaves_logging_and_progress_bars_as_they_were(module_profile) -> None:
+    from aiida.common import log
+    from aiida.common.progress_reporter import get_progress_reporter
+
+    before = (log.CLI_ACTIVE, list(log.AIIDA_LOGGER.handlers), get_progress_reporter())
+
+    module_profile.verdi('archive', 'create', '--all', '--dry-run', 'all.aiida')
+
+    assert (log.CLI_ACTIVE, list(log.AIIDA_LOGGER.handlers), get_progress_reporter()) == before
+    assert module_profile.logging.is_intact()
+
+
+def test_a_command_runs_on_its_profile_also_while_another_one_is_loaded(module_profile) -> None:
+    from aiida import orm
+    from aiida.manage import get_manager
+
+    module_profile.reset()
+    orm.Group('mine').store()
+    with temp_profile(name='other') as other:
+        assert 'mine' in module_profile.verdi('group', 'list').output
+        assert get_manager().get_profile() is other
+        assert 'mine' not in other.verdi('group', 'list').output
+        assert 'other' in other.verdi('status').output

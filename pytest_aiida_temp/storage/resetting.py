@@ -5,7 +5,6 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 
 from aiida.common import exceptions
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
     from .contents import Contents
     from .images import Changes
     from .session import StorageSession
-    from .watching import Watcher
+    from .watching import Watchers
 
 
 class Resetting:
@@ -98,9 +97,10 @@ class Resetting:
         """Return whether the calling thread deleted a row whose object is still held by somebody."""
         return self._live.database.has_deleted(table, pk)
 
-    def watching(self, watcher: Watcher) -> AbstractContextManager[None]:
-        """Return a context manager that tells the watcher of each SQL statement, of all threads."""
-        return self._live.database.watchers.watching(watcher)
+    @property
+    def watchers(self) -> Watchers:
+        """Those who are told of each SQL statement."""
+        return self._live.database.watchers
 
     def threads(self) -> list[threading.Thread]:
         """Return the other threads that have a session and still run."""

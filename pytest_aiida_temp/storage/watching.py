@@ -6,8 +6,7 @@ While nobody does, nothing listens.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import event
@@ -34,20 +33,19 @@ class Watchers:
     def __bool__(self) -> bool:
         return bool(self._watchers)
 
-    @contextmanager
-    def watching(self, watcher: Watcher) -> Iterator[None]:
-        """Tell the watcher of the statements of all threads in the body."""
+    def add(self, watcher: Watcher) -> None:
+        """Tell a watcher of the statements of all threads from here on."""
         self._watchers.append(watcher)
         if len(self._watchers) == 1:
             event.listen(self._engine, 'before_cursor_execute', self._before)
             event.listen(self._engine, 'after_cursor_execute', self._after)
-        try:
-            yield
-        finally:
-            self._watchers.remove(watcher)
-            if not self._watchers:
-                event.remove(self._engine, 'before_cursor_execute', self._before)
-                event.remove(self._engine, 'after_cursor_execute', self._after)
+
+    def remove(self, watcher: Watcher) -> None:
+        """Tell a watcher no more."""
+        self._watchers.remove(watcher)
+        if not self._watchers:
+            event.remove(self._engine, 'before_cursor_execute', self._before)
+            event.remove(self._engine, 'after_cursor_execute', self._after)
 
     def tell(self, statement: str, rows: int, seconds: float) -> None:
         """Tell of a statement."""
