@@ -17,6 +17,7 @@ class Sizes:
     :param base: nodes below a checkpoint.
     :param files: objects in the repository below a checkpoint.
     :param changed: rows of the base that are changed, and a tenth of that.
+    :param archived: nodes in an archive.
     :param tests: in the generated test file.
     :param suites: how often that file is run on each side.
     :param starts: of pytest, on each side.
@@ -32,6 +33,7 @@ class Sizes:
     base: int
     files: int
     changed: int
+    archived: int
     tests: int
     suites: int
     starts: int
@@ -48,6 +50,7 @@ FULL = Sizes(
     base=100_000,
     files=10_000,
     changed=1_000,
+    archived=1_000,
     tests=1_000,
     suites=3,
     starts=40,
@@ -61,6 +64,7 @@ QUICK = Sizes(
     base=5_000,
     files=500,
     changed=500,
+    archived=300,
     tests=30,
     suites=1,
     starts=3,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import sqlite3
 import weakref
@@ -78,7 +79,7 @@ class LifeCycle(StorageBackend):
     @classmethod
     def version_head(cls) -> str:
         """Return the schema version of a storage that is made now."""
-        return str(get_schema_version_head())
+        return _version_head()
 
     @classmethod
     def version_profile(cls, profile: Profile) -> str | None:
@@ -234,3 +235,9 @@ def _check_reachable(profile: Profile) -> None:
     filepath = config.get('filepath')
     if filepath and Path(filepath).exists() and not Path(filepath).is_dir():
         raise exceptions.UnreachableStorage(f'{filepath} is not a folder.')
+
+
+@functools.cache
+def _version_head() -> str:
+    """Return what alembic reads from the files of aiida-core's migrations, each time anew."""
+    return str(get_schema_version_head())
