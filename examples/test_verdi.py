@@ -1,5 +1,5 @@
-"""Shows how to call `verdi`, or a command of a plugin, in the process of the test. The command sees the data of the
-test and nothing of the profiles of whoever runs it.
+"""Shows how to call `verdi`, with the commands that plugins add to it, in the process of the test. The command sees the
+data of the test and nothing of the profiles of whoever runs it.
 """
 
 from __future__ import annotations
@@ -8,9 +8,7 @@ from collections.abc import Callable
 
 import pytest
 from aiida import orm
-from aiida.cmdline.commands.cmd_verdi import verdi
 from aiida.engine import calcfunction
-from click.testing import CliRunner
 
 from pytest_aiida_temp import TempProfile
 
@@ -20,9 +18,9 @@ def run_verdi(aiida_temp_profile: TempProfile) -> Callable[..., str]:
     """Runs a command and returns what it prints."""
 
     def run(*arguments: str) -> str:
-        result = CliRunner().invoke(verdi, arguments)
-        assert result.exit_code == 0, result.output
-        return result.output
+        output, exit_code = aiida_temp_profile.verdi(*arguments)
+        assert exit_code == 0, output
+        return output
 
     return run
 

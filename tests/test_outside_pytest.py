@@ -75,6 +75,7 @@ def test_a_profile_that_somebody_else_closes_is_not_to_be_closed() -> None:
 
 
 def test_what_cannot_be_used_is_named_and_nothing_stays_loaded(tmp_path: Path) -> None:
+    before = loaded()
     with (
         pytest.raises(ValueError, match=r'missing\.aiida does not exist'),
         temp_profile(archive=tmp_path / 'missing.aiida'),
@@ -85,7 +86,7 @@ def test_what_cannot_be_used_is_named_and_nothing_stays_loaded(tmp_path: Path) -
     with pytest.raises(ValueError, match="'' cannot be the name of a profile"):
         temp_profile(name='')
 
-    assert loaded() is None
+    assert loaded() is before
 
 
 def test_a_process_that_does_not_close_its_profile_ends_well(pytester: pytest.Pytester) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+import shutil
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -105,6 +106,7 @@ def pattern(line: str) -> str:
 )
 def test_block_does_what_it_says(block: Block, pytester: pytest.Pytester) -> None:
     assert block.kind in RUN, f'{block.page.name}, line {block.line}: {block.kind!r} is none of {", ".join(RUN)}'
+    shutil.copytree(ROOT / 'examples' / 'data', pytester.path / 'data')
     for other in blocks_of(block.page):
         if other.kind == 'python':
             pytester.path.joinpath(other.file).write_text(other.text, encoding='utf-8')
