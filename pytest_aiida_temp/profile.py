@@ -222,11 +222,13 @@ class TempProfile(ProfileTools, Profile):
         manager = get_manager()
         before, configuration = manager.get_profile(), ActiveConfiguration.current()
         self.load()
-        yield
-        if before is not None:
-            manager.unload_profile()
-            configuration.use()
-            manager.load_profile(before)
+        try:
+            yield
+        finally:
+            if before is not None:
+                manager.unload_profile()
+                configuration.use()
+                manager.load_profile(before)
 
     @contextmanager
     def rollback(self) -> Iterator[Checkpoint]:

@@ -34,7 +34,7 @@ class ProfileTools:
         """
         from . import archives
 
-        with TemporaryDirectory(prefix='aiida-temp-') as folder:
+        with self.loaded_meanwhile(), TemporaryDirectory(prefix='aiida-temp-') as folder:
             archives.load([archives.read(Path(path), Path(folder))], self.storage)
 
     def export(self, path: str | Path, entities: Iterable[Any] | None = None) -> Path:
@@ -49,7 +49,8 @@ class ProfileTools:
         """
         from . import archives
 
-        return archives.export(Path(path), entities, self.storage)
+        with self.loaded_meanwhile():
+            return archives.export(Path(path), entities, self.storage)
 
     def verdi(self, *arguments: object, input: str | None = None) -> VerdiResult:  # noqa: A002 - as click has it
         """Run ``verdi`` on this profile, in this process, and return its output and exit code.

@@ -15,7 +15,7 @@ def test_a_further_profile_is_loaded_for_a_block_with_storage_and_name_of_its_ow
         def names():
             return sorted(get_config().profile_names)
 
-        def test_nested(aiida_temp_profile, aiida_temp_profile_factory):
+        def test_nested(aiida_temp_profile, aiida_temp_profile_factory, tmp_path):
             kept = orm.Int(1).store()
             with aiida_temp_profile_factory() as first:
                 assert count() == 0
@@ -33,8 +33,14 @@ def test_a_further_profile_is_loaded_for_a_block_with_storage_and_name_of_its_ow
                     inner.reset()
                     assert count() == 0
                 assert get_manager().get_profile() is first
+                path = aiida_temp_profile.export(tmp_path / 'outer.aiida')
+                with pytest.raises(ValueError, match='exists already'):
+                    aiida_temp_profile.export(path)
+                assert get_manager().get_profile() is first
+                first.load_archive(path)
+                assert orm.QueryBuilder().append(orm.Int, project='attributes.value').all(flat=True) == [1]
                 assert node.get_content() == 'first'
-                assert count() == 1
+                assert count() == 2
             assert get_manager().get_profile() is aiida_temp_profile
             assert names() == ['aiida-temp']
             assert get_config().default_profile_name == 'aiida-temp'

@@ -244,6 +244,67 @@ def test_marks_on_module_and_class_add_up_and_their_fixtures_find_the_content(su
     suite.runpytest_inprocess().assert_outcomes(passed=6)
 
 
+def test_a_fixture_of_wider_scope_can_be_asked_for_late(suite: pytest.Pytester) -> None:
+    suite.makeconftest("""
+        import pytest
+        from aiida import orm
+
+        @pytest.fixture(scope='session')
+        def wide(aiida_temp_session):
+            return orm.Int(1).store()
+    """)
+    suite.makepyfile(
+        test_a=f"""
+        {MODULE.replace(chr(10), chr(10) + '        ')}
+        pytestmark = pytest.mark.aiida_temp(archive='data/10.aiida')
+
+        def test_first(): assert values() == [10]
+
+        def test_asks(request):
+            orm.Int(2).store()
+            assert request.getfixturevalue('wide').value == 1
+            assert values() == [1, 2, 10]
+
+        def test_third(): assert values() == [1, 10]
+    """,
+        test_b=f"""
+        {MODULE.replace(chr(10), chr(10) + '        ')}
+        pytestmark = pytest.mark.aiida_temp
+
+        def test_without(wide):
+            assert values() == [1]
+            assert wide.value == 1
+
+        @pytest.mark.aiida_temp(archive='data/20.aiida')
+        def test_with(wide):
+            assert values() == [1, 20]
+    """,
+    )
+
+    suite.runpytest_inprocess().assert_outcomes(passed=5)
+
+
+def test_each_attempt_of_a_test_starts_from_its_archives(suite: pytest.Pytester) -> None:
+    pytest.importorskip('pytest_rerunfailures')
+    suite.makepyfile(f"""
+        {MODULE.replace(chr(10), chr(10) + '        ')}
+        attempts = []
+
+        @pytest.mark.aiida_temp(archive='data/10.aiida')
+        def test_flaky():
+            assert values() == [10]
+            orm.Int(1).store()
+            attempts.append(1)
+            assert len(attempts) == 3
+
+        @pytest.mark.aiida_temp(archive='data/10.aiida')
+        def test_next():
+            assert values() == [10]
+    """)
+
+    suite.runpytest_inprocess('--reruns=3').assert_outcomes(passed=2)
+
+
 def test_tests_of_a_class_can_share_what_they_started_from(suite: pytest.Pytester) -> None:
     suite.makepyfile(f"""
         {MODULE.replace(chr(10), chr(10) + '        ')}
