@@ -116,7 +116,7 @@ def _loaded(
 ) -> Iterator[TempProfile]:
     from aiida.manage import get_manager
 
-    from .logs import LoggingState
+    from .logs import LoggingState, configured_later
     from .profile import TempProfile
 
     manager = get_manager()
@@ -130,7 +130,8 @@ def _loaded(
     finally:
         profile.delete()
         manager.unload_profile()
-        logging_before.restore()
         giving_back.close()
         if before is not None:
-            manager.load_profile(before)
+            with configured_later():
+                manager.load_profile(before)
+        logging_before.restore()

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 from aiida.common import log
 
@@ -52,3 +55,17 @@ class LoggingState:
             logger.handlers[:] = state.handlers
             logger.setLevel(state.level)
             logger.propagate = state.propagate
+
+
+@contextmanager
+def configured_later() -> Iterator[None]:
+    """Keep AiiDA from configuring logging in the body, for where it is configured or put back right after it.
+
+    Each time takes as long as all else that loading a profile does.
+    """
+    before: Any = log.configure_logging
+    log.configure_logging = lambda *_, **__: None
+    try:
+        yield
+    finally:
+        log.configure_logging = before

@@ -15,7 +15,7 @@ from aiida.manage import get_manager
 from aiida.manage.configuration.profile import Profile
 
 from .environment import ActiveConfiguration
-from .logs import LoggingState
+from .logs import LoggingState, configured_later
 from .process_state import ProcessState
 from .profile_tools import ProfileTools
 from .storage.lifecycle import ENTRY_POINT
@@ -116,7 +116,8 @@ class TempProfile(ProfileTools, Profile):
         if manager.get_profile() is not self:
             self._configuration.use()
             manager.unload_profile()  # a profile read from the configuration's file may have the same uuid
-            manager.load_profile(self)
+            with configured_later():  # with the storage, below
+                manager.load_profile(self)
         if not manager.profile_storage_loaded:
             manager.get_profile_storage()
             self.logging = LoggingState()

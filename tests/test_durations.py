@@ -114,7 +114,7 @@ def test_resets_and_checkpoints_are_not_booked_on_the_call(pytester: pytest.Pyte
 
             def slowly(real):
                 def wrapper(*args, **kwargs):
-                    time.sleep(0.1)
+                    time.sleep(0.3)
                     return real(*args, **kwargs)
                 return wrapper
 
@@ -125,29 +125,24 @@ def test_resets_and_checkpoints_are_not_booked_on_the_call(pytester: pytest.Pyte
     """)
     pytester.makepyfile("""
         import pytest
-        from nodes import store
 
         @pytest.mark.aiida_temp
         def test_marked():
-            assert store() == 1
+            pass
 
         def test_fixture(aiida_temp_profile):
-            assert store() == 1
-
-        @pytest.mark.aiida_temp
-        def test_last():
-            assert store() == 1
+            pass
     """)
 
     result = pytester.runpytest_inprocess('--durations=0', '-vv', *flags)
 
-    result.assert_outcomes(passed=3)
+    result.assert_outcomes(passed=2)
     booked = re.findall(r'([0-9.]+)s (call|setup|teardown) +[^:]*::(test_[a-z]+)', result.stdout.str())
     seconds = {(phase, test): float(number) for number, phase, test in booked}
-    for test in ('test_marked', 'test_fixture', 'test_last'):
-        assert seconds['call', test] < 0.1
-        assert seconds['setup', test] >= 0.1
-        assert seconds['teardown', test] >= 0.1
+    for test in ('test_marked', 'test_fixture'):
+        assert seconds['call', test] < 0.3
+        assert seconds['setup', test] >= 0.3
+        assert seconds['teardown', test] >= 0.3
 
 
 def test_what_workers_counted_is_added_up() -> None:

@@ -174,13 +174,12 @@ def test_test_cases_and_the_example_of_one_run_on_the_profile_with_unittest(
 def test_test_cases_run_on_the_profile_with_pytest(
     pytester: pytest.Pytester, archive: Path, flags: tuple[str, ...]
 ) -> None:
-    pytester.makepyfile(
-        test_cases=CASES, test_other='from nodes import store\ndef test_it(aiida_temp_profile): assert store() == 1'
-    )
+    other = 'from nodes import store\ndef test_it(aiida_temp_profile): assert store() == 1'
+    pytester.makepyfile(test_ahead=other, test_cases=CASES, test_last=other)
 
-    result = pytester.runpytest_inprocess('-W', 'error', 'test_other.py', 'test_cases.py', 'test_other.py', *flags)
+    result = pytester.runpytest_inprocess('-W', 'error', *flags)
 
-    result.assert_outcomes(passed=5, skipped=2)
+    result.assert_outcomes(passed=6, skipped=2)
 
 
 def test_a_test_case_whose_archive_is_missing_says_so(pytester: pytest.Pytester) -> None:

@@ -7,6 +7,7 @@ Connections are in autocommit mode; see :mod:`.lazy` for when a transaction begi
 
 from __future__ import annotations
 
+import functools
 import gc
 import sqlite3
 import threading
@@ -82,7 +83,8 @@ class Database:
         return engine
 
     def _create_schema(self, version: str) -> None:
-        models.SqliteBase.metadata.create_all(self.engine)
+        for statement in _schema(models.SqliteBase.metadata):
+            self._keeper.execute(statement)
         self._keeper.execute('CREATE TABLE alembic_version (version_num VARCHAR(32) PRIMARY KEY)')
         self._keeper.execute('INSERT INTO alembic_version VALUES (?)', (version,))
 
@@ -280,6 +282,19 @@ class Database:
 
 
 _WITH_UUID = [name for name, table in models.SqliteBase.metadata.tables.items() if 'uuid' in table.c]
+
+
+@functools.lru_cache(maxsize=4)
+def _schema(metadata: sqlalchemy.MetaData) -> list[str]:
+    """Return the statements that make the tables, which take as long to compile as to execute."""
+    statements: list[str] = []
+
+    def note(statement: Any, *_: Any, **__: Any) -> None:
+        statements.append(str(statement.compile(dialect=engine.dialect)))
+
+    engine = sqlalchemy.create_mock_engine('sqlite://', note)
+    metadata.create_all(engine, checkfirst=False)
+    return statements
 
 
 def _models() -> list[Any]:
