@@ -154,6 +154,10 @@ def start(config: pytest.Config) -> None:
 
 def _make_isolation(config: pytest.Config, settings: Settings) -> Isolation:
     isolation = Isolation(config, settings)
+    if settings.durations is not None:
+        from .durations import Durations
+
+        isolation.durations = Durations(settings.durations)
     set_isolation(config, isolation)
     config.stash[_isolated] = True
     config.add_cleanup(isolation.profiles.close)

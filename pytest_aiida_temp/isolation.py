@@ -65,7 +65,7 @@ class Isolation:
         self._test = ''
         self._other: OtherProfile | None = None
         self.starting = StartingStates(config)
-        self.durations = self._durations()
+        self.durations: Durations | None = None
 
     # Profiles
 
@@ -78,13 +78,6 @@ class Isolation:
         """Load the profile that tests run on, which is made on first use."""
         self._is_aside = False
         return self.profiles.start()
-
-    def _durations(self) -> Durations | None:
-        if self.settings.durations is None:
-            return None
-        from .durations import Durations
-
-        return Durations(self.settings.durations)
 
     def _own_profile(self) -> AbstractContextManager[TempProfile]:
         # Imported here, as all of this costs a run nothing that does not use the plugin.

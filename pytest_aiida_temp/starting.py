@@ -5,9 +5,9 @@ that scope runs, so that such a fixture can use it, on top of what wider fixture
 fixture ahead of all others of that scope had imported it. Archives of the module, the class and the test add up.
 
 It is imported once a process, into a storage of its own. From there it goes into the storage of the tests by SQL
-statements and by links to files, which takes a fortieth of the import, and can be had in any order of tests. Most
-tests do not pay that either: its frame stays on the stack when its scope has ended, and is taken over by the next test
-that asks for the same content in the same place. That costs a look at whether anything was changed. It stays only
+statements and by links to files, which takes about a thirtieth of the import, and can be had in any order of tests.
+Most tests do not pay that either: its frame stays on the stack when its scope has ended, and is taken over by the next
+test that asks for the same content in the same place. That costs a look at whether anything was changed. It stays only
 where nobody notices: below it nothing but such frames, or the next test a neighbour in the same class or module, so
 that no fixture of a wider scope is set up or torn down in its presence.
 """
