@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from .isolation import Resets
     from .profile import Checkpoint, TempProfile
+    from .storage.undo import HandOver
 
 
 class Frames(ContentFrames):
@@ -102,11 +103,11 @@ class Frames(ContentFrames):
         self._settle()
 
     @contextmanager
-    def late(self, fixturedef: Any, node: Any, failed: list[Any]) -> Iterator[list[bool]]:
+    def late(self, fixturedef: Any, node: Any, failed: list[Any]) -> Iterator[list[HandOver]]:
         """Hand what the body stores to a node wider than that of the latest frames.
 
         :param failed: not empty if the body failed.
-        :returns: a list, to which is added whether the body changed or deleted anything older.
+        :returns: a list, to which is added what became of that.
         """
         self._undo_failed(fixturedef)
         narrower = self._first_inside(node)
@@ -114,29 +115,29 @@ class Frames(ContentFrames):
         into = self._insert(node, narrower)
         frame = Frame(node, self._take(), instance=fixturedef)
         fixturedef.addfinalizer(lambda: self._excise(frame))
-        outcome: list[bool] = []
+        outcome: list[HandOver] = []
         try:
             yield outcome
         finally:
             if self._profile.is_loaded:
                 outcome.append(self._give(frame, into, fixturedef, bool(failed)))
 
-    def _give(self, frame: Frame, into: Frame, fixturedef: Any, has_failed: bool) -> bool:
-        """Hand over what a late fixture stored, and return whether it changed or deleted anything older."""
+    def _give(self, frame: Frame, into: Frame, fixturedef: Any, has_failed: bool) -> HandOver:
+        """Hand over what a late fixture stored."""
         frame.has_failed = has_failed
         is_apart = frame.has_failed or self._may_end_early(fixturedef)
         position = self._frames.index(into) + 1
         between = self._frames[position:]
-        replaced, changed = self._profile.hand_over(
+        replaced, handed_over = self._profile.hand_over(
             frame.checkpoint, into.checkpoint, [other.checkpoint for other in between], apart=is_apart
         )
         for other, its_checkpoint in zip(between, replaced, strict=True):
             other.checkpoint = its_checkpoint
-        if is_apart:
+        if is_apart and handed_over.is_given:
             after = Frame(frame.node, self._profile.insert_checkpoint(between[0].checkpoint))
             self._frames[position:position] = [frame, after]
         self._settle()
-        return changed
+        return handed_over
 
     def _may_end_early(self, fixturedef: Any) -> bool:
         """Return whether a fixture may be torn down before its node: with its parameter, or that of one it uses."""

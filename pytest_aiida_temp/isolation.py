@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from .leftovers import Leftovers
     from .options import Settings
     from .profile import Checkpoint, TempProfile
+    from .storage.undo import HandOver
     from .takeover.serving import Takeover
 
 _isolation: pytest.StashKey[Isolation] = pytest.StashKey()
@@ -228,12 +229,8 @@ class Isolation:
         if frames.is_late(node):
             with frames.late(fixturedef, node, failed) as outcome:
                 yield
-            if any(outcome):
-                self.warn(
-                    f'The {fixturedef.scope}-scoped fixture {fixturedef.argname!r} was first asked for in a narrower '
-                    'scope, and changes or deletes what was there before: that cannot be kept apart from what the test '
-                    'does. Ask for it earlier, for instance in a fixture of its own scope.'
-                )
+            for handed_over in outcome:
+                self._warn_of_late(fixturedef, handed_over)
         elif fixturedef.scope != 'function' and node is not self._item:
             with frames.instance(fixturedef, node, failed):
                 yield
@@ -244,6 +241,18 @@ class Isolation:
             yield
         if self._has_joined:
             self._ensure(self._item)  # what the test stores from here on
+
+    def _warn_of_late(self, fixturedef: FixtureDef[Any], handed_over: HandOver) -> None:
+        if handed_over.is_given and not handed_over.changed:
+            return
+        if handed_over.is_given:
+            why = 'changes or deletes what was there before: that cannot be kept apart from what the test does'
+        else:
+            why = 'builds on what the test stored, changed or deleted: what it stored is undone with the test'
+        self.warn(
+            f'The {fixturedef.scope}-scoped fixture {fixturedef.argname!r} was first asked for in a narrower '
+            f'scope, and {why}. Ask for it earlier, for instance in a fixture of its own scope.'
+        )
 
     def _look_for_other_profile(self, before: Any, fixturedef: FixtureDef[Any]) -> None:
         """Have tests run on what a wide fixture has made or loaded, as it left it."""

@@ -23,6 +23,7 @@ from .storage.lifecycle import ENTRY_POINT
 if TYPE_CHECKING:
     from .storage import SqliteTempBackend
     from .storage.contents import StorageCheckpoint
+    from .storage.undo import HandOver
 
 DEFAULT_USER_EMAIL = 'test@localhost'
 
@@ -264,14 +265,13 @@ class TempProfile(ProfileTools, Profile):
 
     def hand_over(
         self, late: Checkpoint, into: Checkpoint, between: list[Checkpoint], *, apart: bool = False
-    ) -> tuple[list[Checkpoint], bool]:
+    ) -> tuple[list[Checkpoint], HandOver]:
         """End the latest checkpoint, giving the changes since to an earlier one, past those in between.
 
-        :returns: what takes the place of ``between``, and whether anything older was changed or deleted in the
-            storage, which cannot be kept apart.
+        :returns: what takes the place of ``between``, and what became of the changes in the storage.
         """
-        changed = self.storage.hand_over(late.storage, into.storage, apart=apart)
+        outcome = self.storage.hand_over(late.storage, into.storage, apart=apart)
         process = ProcessState.of(self)
         if process != late.process:
             between = [replace(c, process=c.process.with_changes(late.process, process)) for c in between]
-        return between, changed
+        return between, outcome

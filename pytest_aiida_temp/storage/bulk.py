@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 Rows = list[dict[str, Any]]
 
+_LATEST_ID = sqlalchemy.text('SELECT seq FROM sqlite_sequence WHERE name = :name')
+
 
 @functools.lru_cache(maxsize=18)
 def mapper_of(entity_type: EntityTypes, with_pk: bool) -> tuple[Any, set[str]]:
@@ -64,7 +66,7 @@ def insert(session: StorageSession, entity_type: EntityTypes, rows: Rows) -> lis
     table = mapper.local_table
     columns = {mapper.get_property_by_column(column).key: column.key for column in table.columns}
     # The open transaction is the only one that writes, so the primary keys can be given out here.
-    first = (session.execute(sqlalchemy.select(sqlalchemy.func.max(table.c.id))).scalar() or 0) + 1
+    first = (session.execute(_LATEST_ID, {'name': table.name}).scalar() or 0) + 1
     values = [{'id': pk} | {columns[key]: value for key, value in row.items()} for pk, row in enumerate(rows, first)]
     for same in _grouped_by_keys(values):
         session.execute(sqlalchemy.insert(table), same)

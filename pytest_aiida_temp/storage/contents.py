@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from .backend import SqliteTempBackend
     from .images import Changes
+    from .undo import HandOver
 
 P = ParamSpec('P')
 Result = TypeVar('Result')
@@ -128,8 +129,8 @@ class Contents:
         """
         if checkpoint not in self._checkpoints:
             raise CheckpointGoneError(
-                'this checkpoint is gone: the storage was returned to an earlier one, or was closed and made anew. '
-                'Take a new one.'
+                'this checkpoint is gone: the storage was returned to an earlier one, or was closed and made anew, or '
+                'the fixture that took it was first asked for in a narrower scope than its own. Take a new one.'
             )
         position = self._checkpoints.index(checkpoint)
         changes = self.database.restore(checkpoint.database, keep=keep)
@@ -151,17 +152,30 @@ class Contents:
         return checkpoint
 
     @_one_at_a_time
-    def hand_over(self, checkpoint: StorageCheckpoint, into: StorageCheckpoint, *, apart: bool = False) -> bool:
+    def hand_over(self, checkpoint: StorageCheckpoint, into: StorageCheckpoint, *, apart: bool = False) -> HandOver:
         """End the latest checkpoint, giving the changes since to an earlier one, past those in between.
 
-        :returns: whether anything older was changed or deleted, which cannot be kept apart.
+        Checkpoints taken after it are gone.
+
+        :returns: whether they were given, and whether anything older was changed or deleted.
         """
-        changed = self.database.hand_over(checkpoint.database, into.database, apart=apart)
-        self.repository.hand_over(checkpoint.repository, into.repository, apart=apart)
+        position = self._checkpoints.index(checkpoint)
+        for later in reversed(self._checkpoints[position + 1 :]):
+            self._hand_over(later, self._checkpoints[-2])
+        return self._hand_over(checkpoint, into, apart=apart)
+
+    def _hand_over(self, checkpoint: StorageCheckpoint, into: StorageCheckpoint, *, apart: bool = False) -> HandOver:
+        previous = self._checkpoints[-2]
+        used = self.database.used_keys(checkpoint.database)
+        outcome = self.database.hand_over(checkpoint.database, into.database, apart=apart)
+        if outcome.is_given:
+            self.repository.hand_over(checkpoint.repository, into.repository, used, apart=apart)
+        else:
+            self.repository.hand_over(checkpoint.repository, previous.repository)
         self._checkpoints.remove(checkpoint)
-        if apart:
+        if apart and outcome.is_given:
             self._checkpoints.insert(self._checkpoints.index(into) + 1, checkpoint)
-        return changed
+        return outcome
 
     @_one_at_a_time
     def excise(self, checkpoint: StorageCheckpoint) -> Changes:

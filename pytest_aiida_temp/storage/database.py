@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import gc
+import re
 import sqlite3
 import threading
 import weakref
@@ -24,7 +25,7 @@ from sqlalchemy.pool import QueuePool
 from .images import Changes
 from .lazy import begin_lazily
 from .session import SESSION, StorageSession
-from .undo import BUSY_TIMEOUT, UndoLog, WriterBusyError
+from .undo import BUSY_TIMEOUT, HandOver, UndoLog, WriterBusyError
 from .watching import Watchers
 
 if TYPE_CHECKING:
@@ -145,17 +146,27 @@ class Database:
         try:
             if self._undo.is_at(level):
                 return []
-            marks = self._undo.marks(level)
-            statement = 'SELECT id, uuid FROM {} WHERE id > ? ORDER BY id DESC LIMIT ?'
+            absent = self._undo.absent(level)
+            statement = 'SELECT id, uuid FROM {} WHERE id > ? AND id <= ? ORDER BY id DESC LIMIT ?'
             return [
                 (name, *row)
                 for name in _WITH_UUID
-                for row in self._keeper.execute(statement.format(name), (marks[name], limit)).fetchall()
+                for span in absent[name]
+                for row in self._keeper.execute(statement.format(name), (*span, limit)).fetchall()
             ]
         except sqlite3.OperationalError as exception:
             if 'locked' not in str(exception):
                 raise
             return []
+
+    def used_keys(self, level: int) -> set[str]:
+        """Return the keys of all files of nodes stored since a checkpoint."""
+        session = self.session()
+        session.commit()
+        statement = 'SELECT repository_metadata FROM db_dbnode WHERE id > ? AND id <= ?'
+        spans = self._undo.absent(level)['db_dbnode']
+        rows = (row for span in spans for row in session.raw.execute(statement, span).fetchall())
+        return {key for (metadata,) in rows for key in _KEY.findall(metadata or '')}
 
     def restore(self, level: int, *, keep: bool = True) -> Changes:
         """Return to a checkpoint and return what was undone.
@@ -173,11 +184,8 @@ class Database:
         """Take a checkpoint of the same state as a given one, ahead of it, and return its level."""
         return self._undo.insert(before)
 
-    def hand_over(self, level: int, into: int, *, apart: bool = False) -> bool:
-        """End the latest checkpoint, giving the changes since to an earlier one, past those in between.
-
-        :returns: whether rows that were older were changed or deleted.
-        """
+    def hand_over(self, level: int, into: int, *, apart: bool = False) -> HandOver:
+        """End the latest checkpoint, giving the changes since to an earlier one, past those in between."""
         own = self.session()
         own.commit()
         return self._try_to(lambda raw: self._undo.hand_over(level, into, through=raw, apart=apart), own)
@@ -281,19 +289,27 @@ class Database:
         self._keeper.close()
 
 
+_KEY = re.compile('[0-9a-f]{64}')
 _WITH_UUID = [name for name, table in models.SqliteBase.metadata.tables.items() if 'uuid' in table.c]
 
 
 @functools.lru_cache(maxsize=4)
 def _schema(metadata: sqlalchemy.MetaData) -> list[str]:
-    """Return the statements that make the tables, which take as long to compile as to execute."""
+    """Return the statements that make the tables, with row ids that count up, so that none is given out twice.
+
+    To compile them takes as long as to execute them.
+    """
     statements: list[str] = []
 
     def note(statement: Any, *_: Any, **__: Any) -> None:
         statements.append(str(statement.compile(dialect=engine.dialect)))
 
     engine = sqlalchemy.create_mock_engine('sqlite://', note)
-    metadata.create_all(engine, checkfirst=False)
+    counting = sqlalchemy.MetaData()
+    for table in metadata.tables.values():
+        copied = table.to_metadata(counting)
+        copied.dialect_options['sqlite']['autoincrement'] = copied.autoincrement_column is not None
+    counting.create_all(engine, checkfirst=False)
     return statements
 
 

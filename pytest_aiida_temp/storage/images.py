@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import sqlite3
-from dataclasses import dataclass, replace
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from .spans import Span
 
 PREFIX = 'aiida_temp_'
 """Begins the name of every table and trigger of the log itself."""
@@ -11,28 +14,22 @@ PREFIX = 'aiida_temp_'
 
 @dataclass(frozen=True)
 class TableChanges:
-    """What one restore undid in one table.
+    """What was undone in one table, by row id.
 
-    :param above: rows with an id greater than this were new and are gone.
-    :param highest: the greatest row id that there was.
-    :param rows: ids of older rows that were put back as they had been.
-    :param gone: ids up to ``above`` that were new all the same, in the place of rows deleted earlier.
-    :param may_return: some of the rows that are gone are put back with a later restore.
+    :param lost: rows that were new and are gone for good; their ids may be given out again.
+    :param rows: rows that were put back as they had been.
+    :param deleted: rows that are gone but for those in ``rows``, and may be put back by a later restore.
     """
 
-    above: int
-    highest: int
-    rows: frozenset[int]
-    gone: frozenset[int] = frozenset()
-    may_return: bool = False
+    lost: tuple[Span, ...] = ()
+    rows: frozenset[int] = frozenset()
+    deleted: tuple[Span, ...] = ()
 
     def after(self, earlier: TableChanges | None) -> TableChanges:
         """Return these changes together with those that were undone before them."""
         if earlier is None:
             return self
-        rows = self.rows | (earlier.rows - self.gone)
-        gone = self.gone | (earlier.gone - self.rows)
-        return replace(self, highest=max(self.highest, earlier.highest), rows=rows, gone=gone)
+        return TableChanges(self.lost + earlier.lost, self.rows | earlier.rows)
 
 
 Changes = dict[str, TableChanges]
@@ -47,7 +44,7 @@ def quoted(name: str) -> str:
 class UndoTable:
     """The statements that keep and bring back the rows of one table."""
 
-    def __init__(self, connection: sqlite3.Connection, name: str) -> None:
+    def __init__(self, connection: sqlite3.Connection, name: str, sql: str) -> None:
         info = connection.execute(f'PRAGMA table_info({quoted(name)})').fetchall()
         keys = [(column, kind) for _, column, kind, _, _, key in info if key]
         alias = keys[0][0] if len(keys) == 1 and keys[0][1].upper() == 'INTEGER' else None
@@ -56,10 +53,21 @@ class UndoTable:
         self.images = quoted(f'{PREFIX}undo_{name}')
         self.columns = [column for _, column, *_ in info if column != alias]
         self.row = quoted(alias) if alias else 'rowid'
+        self.counts_up = 'AUTOINCREMENT' in sql.upper()
+        """Whether an id is never given out again, also if the row with the greatest one is deleted."""
 
         self.names = ', '.join(map(quoted, self.columns))
         # Numbered, so that no column of the table can have the name of one that is added here.
         self.kept = ', '.join(f'value_{number}' for number in range(len(self.columns)))
+
+    @property
+    def highest(self) -> str:
+        """The expression for the greatest row id given out so far."""
+        greatest = f'(SELECT max({self.row}) FROM {self.source})'
+        if not self.counts_up:
+            return f'ifnull({greatest}, 0)'
+        name = self.name.replace("'", "''")
+        return f"max(ifnull((SELECT seq FROM sqlite_sequence WHERE name = '{name}'), 0), ifnull({greatest}, 0))"
 
     def create(self, connection: sqlite3.Connection) -> None:
         """Make the table of images and the triggers that fill it."""
@@ -89,10 +97,17 @@ class UndoTable:
             f'(SELECT 1 FROM {self.images} i WHERE i.level = {PREFIX}level AND i.row = {row}.{self.row}); END'
         )
 
-    def restore(self, connection: sqlite3.Connection, level: int, above: int, highest: int) -> TableChanges:
-        """Return the table to its state at the checkpoint ``level`` and drop what was kept for it."""
-        if highest > above:
-            connection.execute(f'DELETE FROM {self.source} WHERE {self.row} > ?', (above,))
+    def restore(self, connection: sqlite3.Connection, level: int, absent: Iterable[Span]) -> TableChanges:
+        """Return the table to its state at the checkpoint ``level`` and drop what was kept for it.
+
+        :param absent: the row ids that were not there.
+        """
+        for above, upto in absent:
+            span = f'{self.row} > ? AND {self.row} <= ?'
+            connection.execute(f'DELETE FROM {self.source} WHERE {span}', (above, upto))
+            connection.execute(
+                f'DELETE FROM {self.images} WHERE level = ? AND row > ? AND row <= ?', (level, above, upto)
+            )
         found = connection.execute(f'SELECT row, existed FROM {self.images} WHERE level = ?', (level,)).fetchall()
         if found:
             of_level = f'FROM {self.images} WHERE level = ?'
@@ -102,49 +117,64 @@ class UndoTable:
                 (level,),
             )
             connection.execute(f'DELETE {of_level}', (level,))
-        rows = frozenset(row for row, existed in found if existed and row <= above)
-        return TableChanges(above, highest, rows, frozenset(row for row, existed in found if not existed))
+        born = tuple((row - 1, row) for row, existed in found if not existed)
+        return TableChanges((*absent, *born), frozenset(row for row, existed in found if existed))
 
-    def disown(self, connection: sqlite3.Connection, level: int, above: int, highest: int) -> None:
-        """Note the rows after ``above`` as new at a checkpoint whose mark is about to be raised to ``highest``."""
-        connection.execute(
-            f'INSERT INTO {self.images} SELECT ?, {self.row}, 0{", NULL" * len(self.columns)} FROM {self.source} s '
-            f'WHERE {self.row} > ? AND {self.row} <= ? AND NOT EXISTS '
-            f'(SELECT 1 FROM {self.images} i WHERE i.level = ? AND i.row = s.{self.row})',
-            (level, above, highest, level),
-        )
+    def count_from(self, connection: sqlite3.Connection, mark: int) -> None:
+        """Have the next row get the id after ``mark``, above which there must be none."""
+        if self.counts_up:
+            connection.execute('UPDATE sqlite_sequence SET seq = ? WHERE name = ?', (mark, self.name))
 
-    def move(self, connection: sqlite3.Connection, level: int, into: int, mark: int) -> bool:
-        """Give what is kept at one checkpoint to an earlier one with that mark, and return whether there was any."""
-        found = connection.execute(
-            f'SELECT 1 FROM {self.images} WHERE level = ? AND existed LIMIT 1', (level,)
-        ).fetchone()
+    def has_changed(self, connection: sqlite3.Connection, level: int) -> bool:
+        """Return whether anything is kept at a checkpoint of rows that were there."""
+        statement = f'SELECT 1 FROM {self.images} WHERE level = ? AND existed LIMIT 1'
+        return connection.execute(statement, (level,)).fetchone() is not None
+
+    def move(self, connection: sqlite3.Connection, level: int, into: int, mark: int) -> None:
+        """Give what is kept at a checkpoint to one before it, of rows up to ``mark`` that it keeps nothing of."""
         connection.execute(
-            f'UPDATE OR IGNORE {self.images} SET level = ? WHERE level = ? AND row <= ?',
-            (into, level, mark),
+            f'UPDATE OR IGNORE {self.images} SET level = ? WHERE level = ? AND row <= ?', (into, level, mark)
         )
         connection.execute(f'DELETE FROM {self.images} WHERE level = ?', (level,))
-        return found is not None
+
+    def drop_shared(self, connection: sqlite3.Connection, level: int, others: Iterable[int]) -> None:
+        """Drop what is kept at one checkpoint of rows that others keep something of."""
+        for other in others:
+            connection.execute(
+                f'DELETE FROM {self.images} WHERE level = ? AND row IN (SELECT row FROM {self.images} WHERE level = ?)',
+                (level, other),
+            )
+
+    def drop_above(self, connection: sqlite3.Connection, level: int, mark: int) -> None:
+        """Drop what is kept at a checkpoint of rows above ``mark``."""
+        connection.execute(f'DELETE FROM {self.images} WHERE level = ? AND row > ?', (level, mark))
 
     def excise(
-        self, connection: sqlite3.Connection, level: int, later: list[int], above: int, upto: int
+        self,
+        connection: sqlite3.Connection,
+        level: int,
+        later: list[int],
+        absent: Iterable[Span],
+        born: tuple[Span, ...],
     ) -> TableChanges | None:
         """Undo what happened between a checkpoint and the next one, and keep all that happened after that.
 
-        The triggers must not be active.
-
         :param later: the levels of the checkpoints after it, in order.
-        :param above: the mark of the checkpoint.
-        :param upto: the mark of the next one.
+        :param absent: the row ids that were not there at the checkpoint.
+        :param born: those of them that were there at the next one.
         """
         kept = connection.execute(f'SELECT row FROM {self.images} WHERE level = ?', (level,)).fetchall()
-        if upto <= above and not kept:
+        if not born and not kept:
             return None
-        connection.execute(f'DELETE FROM {self.source} WHERE {self.row} > ? AND {self.row} <= ?', (above, upto))
-        connection.execute(f'DELETE FROM {self.images} WHERE level <> ? AND row > ? AND row <= ?', (level, above, upto))
-        born = f'SELECT row FROM {self.images} WHERE level = ? AND NOT existed'
+        for above, upto in absent:
+            connection.execute(
+                f'DELETE FROM {self.images} WHERE level = ? AND row > ? AND row <= ?', (level, above, upto)
+            )
+        for above, upto in born:
+            connection.execute(f'DELETE FROM {self.images} WHERE row > ? AND row <= ?', (above, upto))
+        inserted = f'SELECT row FROM {self.images} WHERE level = ? AND NOT existed'
         for other in later:
-            connection.execute(f'DELETE FROM {self.images} WHERE level = ? AND row IN ({born})', (other, level))
+            connection.execute(f'DELETE FROM {self.images} WHERE level = ? AND row IN ({inserted})', (other, level))
             # Where the row was changed again later, returning to that checkpoint has to give the older image.
             shared = f'SELECT row FROM {self.images} WHERE level = ?'
             again = connection.execute(f'{shared} INTERSECT {shared}', (level, other)).fetchall()
@@ -152,7 +182,7 @@ class UndoTable:
             connection.executemany(f'DELETE FROM {self.images} WHERE level = ? AND row = ?', both)
             moved = [(other, level, row) for (row,) in again]
             connection.executemany(f'UPDATE {self.images} SET level = ? WHERE level = ? AND row = ?', moved)
-        return self.restore(connection, level, upto, upto)
+        return self.restore(connection, level, born)
 
     def refill(self, connection: sqlite3.Connection, rows: list[tuple[object, ...]]) -> None:
         """Replace all rows."""

@@ -9,13 +9,14 @@ import re
 import shutil
 import threading
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 from uuid import uuid4
 
 from aiida.common.log import AIIDA_LOGGER
 from aiida.repository.backend.sandbox import SandboxRepositoryBackend
+
+from .journals import Journals
 
 if TYPE_CHECKING:
     from aiida.repository.backend.abstract import InfoDictType
@@ -26,24 +27,10 @@ CHUNK = 1024 * 1024
 
 _KEY = re.compile('[0-9a-f]{64}')
 _INCOMING = '.incoming-'
-_KEPT = '.kept-'
 
 
 class InvalidKeyError(FileNotFoundError, ValueError):
     """A string that cannot be the key of an object, and is never used as a path."""
-
-
-@dataclass
-class _Journal:
-    """Keys added and removed since a checkpoint.
-
-    :param used: keys that were there already when the same content was put again.
-    """
-
-    level: int
-    added: set[str] = field(default_factory=set)
-    used: set[str] = field(default_factory=set)
-    removed: set[str] = field(default_factory=set)
 
 
 class SandboxShaRepositoryBackend(SandboxRepositoryBackend):
@@ -59,8 +46,7 @@ class SandboxShaRepositoryBackend(SandboxRepositoryBackend):
     def __init__(self, filepath: str | Path | None = None) -> None:
         super().__init__(None if filepath is None else str(filepath))
         self._owner = os.getpid()
-        self._journals: list[_Journal] = []
-        self._levels = 0
+        self._journals = Journals(lambda name: os.path.join(self._folder, name))
         self._lock = threading.Lock()
 
     @property
@@ -90,8 +76,8 @@ class SandboxShaRepositoryBackend(SandboxRepositoryBackend):
             key = digest.hexdigest()
             if not os.path.exists(self._path(key)):
                 self._place(self._write([content]), key)
-            elif self._journals:
-                self._journals[-1].used.add(key)
+            else:
+                self._journals.note_used(key)
             return key
 
         def chunks() -> Iterator[bytes]:
@@ -126,17 +112,16 @@ class SandboxShaRepositoryBackend(SandboxRepositoryBackend):
         with self._lock:
             is_new = not os.path.exists(path)
             os.replace(incoming, path)
-            if is_new and self._journals:
-                self._note_added(key, self._journals[-1])
-            elif self._journals:
-                self._journals[-1].used.add(key)
+            if is_new:
+                self._journals.note_added(key)
+            else:
+                self._journals.note_used(key)
 
     def link_all(self, other: SandboxShaRepositoryBackend) -> None:
         """Add all objects of another sandbox, without copying them where the file system can do that."""
         for key in other.list_objects():
             if os.path.exists(self._path(key)):
-                if self._journals:
-                    self._journals[-1].used.add(key)
+                self._journals.note_used(key)
                 continue
             incoming = os.path.join(self._folder, f'{_INCOMING}{uuid4().hex}')
             try:
@@ -144,13 +129,6 @@ class SandboxShaRepositoryBackend(SandboxRepositoryBackend):
             except OSError:
                 shutil.copyfile(other._path(key), incoming)
             self._place(incoming, key)
-
-    def _note_added(self, key: str, journal: _Journal) -> None:
-        if key in journal.removed:
-            journal.removed.discard(key)
-            os.remove(self._kept(key, journal.level))
-        else:
-            journal.added.add(key)
 
     def has_objects(self, keys: list[str]) -> list[bool]:
         """Return for each key whether there is such an object; ``False`` for what cannot be a key."""
@@ -194,16 +172,7 @@ class SandboxShaRepositoryBackend(SandboxRepositoryBackend):
         with self._lock:
             super(SandboxRepositoryBackend, self).delete_objects(keys)
             for key in dict.fromkeys(keys):
-                self._delete(key, self._journals[-1] if self._journals else None)
-
-    def _delete(self, key: str, journal: _Journal | None) -> None:
-        if journal and key not in journal.added:
-            os.replace(self._path(key), self._kept(key, journal.level))
-            journal.removed.add(key)
-            return
-        os.remove(self._path(key))
-        if journal:
-            journal.added.discard(key)
+                self._journals.remove(key)
 
     def get_info(self, detailed: bool = False, **_: Any) -> InfoDictType:
         """Return the number of objects, and with ``detailed`` their size in megabytes."""
@@ -230,7 +199,6 @@ class SandboxShaRepositoryBackend(SandboxRepositoryBackend):
 
     def erase(self) -> None:
         """Delete the sandbox with all objects; a process forked from the one that made it leaves it alone."""
-        self._journals = []
         if self.is_owner:
             super().erase()
         else:
@@ -238,14 +206,10 @@ class SandboxShaRepositoryBackend(SandboxRepositoryBackend):
 
     # Checkpoints
 
-    def _kept(self, key: str, level: int) -> str:
-        return os.path.join(self._folder, f'{_KEPT}{level}-{key}')
-
     def checkpoint(self) -> int:
         """Take a checkpoint and return its level."""
-        self._levels += 1
-        self._journals.append(_Journal(self._levels))
-        return self._levels
+        with self._lock:
+            return self._journals.checkpoint()
 
     def restore(self, level: int, *, keep: bool = True) -> None:
         """Return to a checkpoint; those taken after it are gone.
@@ -253,63 +217,25 @@ class SandboxShaRepositoryBackend(SandboxRepositoryBackend):
         :param keep: the checkpoint itself remains.
         """
         with self._lock:
-            self._restore(level)
-            if keep:
-                self._journals.append(_Journal(level))
-
-    def _restore(self, level: int) -> None:
-        while True:
-            journal = self._journals.pop()
-            for key in journal.added:
-                with contextlib.suppress(FileNotFoundError):
-                    os.remove(self._path(key))
-            for key in journal.removed:
-                os.replace(self._kept(key, journal.level), self._path(key))
-            if journal.level == level:
-                break
+            self._journals.restore(level, keep=keep)
 
     def insert(self, before: int) -> int:
         """Take a checkpoint of the same state as a given one, ahead of it, and return its level."""
-        self._levels += 1
-        self._journals.insert(self._position(before), _Journal(self._levels))
-        return self._levels
-
-    def hand_over(self, level: int, into: int, *, apart: bool = False) -> None:
-        """End the latest checkpoint, giving what was added since to an earlier one, past those in between."""
-        journal = self._journals[-1]
-        if journal.level != level:
-            raise ValueError(f'not the latest checkpoint: {level}')
-        position = self._position(into)
         with self._lock:
-            self._journals.pop()
-            for between in self._journals[position + 1 :]:  # what both need stays for as long as the earlier one does
-                journal.added |= between.added & journal.used
-                between.added -= journal.used
-            self._merge(journal, self._journals[position])
-            if apart:
-                self._journals.insert(position + 1, _Journal(level))
+            return self._journals.insert(before)
+
+    def hand_over(self, level: int, into: int, used: Iterable[str] = (), *, apart: bool = False) -> None:
+        """End the latest checkpoint, giving what was put since to an earlier one, past those in between.
+
+        :param used: more keys that are needed for as long as the earlier checkpoint lasts.
+        """
+        with self._lock:
+            self._journals.hand_over(level, into, used, apart=apart)
 
     def excise(self, level: int) -> None:
-        """End a checkpoint that is not the latest; its changes go with the one before it.
-
-        What was added cannot be removed here: later additions of the same content rely on it.
-        """
-        position = self._position(level)
+        """End a checkpoint that is not the latest; its changes go with the one before it."""
         with self._lock:
-            self._merge(self._journals.pop(position), self._journals[position - 1])
-
-    def _merge(self, journal: _Journal, target: _Journal) -> None:
-        for key in journal.removed - target.added:
-            os.replace(self._kept(key, journal.level), self._kept(key, target.level))
-        for key in journal.removed & target.added:
-            os.remove(self._kept(key, journal.level))
-        target.removed |= journal.removed - target.added
-        target.added -= journal.removed
-        target.added |= journal.added
-        target.used |= journal.used
-
-    def _position(self, level: int) -> int:
-        return [journal.level for journal in self._journals].index(level)
+            self._journals.excise(level)
 
     def clear(self) -> None:
         """Delete all objects, as a change that a restore undoes."""

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from .contents import Contents
     from .images import Changes
     from .session import StorageSession
+    from .undo import HandOver
     from .watching import Watchers
 
 
@@ -75,10 +76,12 @@ class Resetting:
         """Take a checkpoint of the same state as a given one, ahead of it."""
         return self._live.insert(before)
 
-    def hand_over(self, checkpoint: StorageCheckpoint, into: StorageCheckpoint, *, apart: bool = False) -> bool:
+    def hand_over(self, checkpoint: StorageCheckpoint, into: StorageCheckpoint, *, apart: bool = False) -> HandOver:
         """End the latest checkpoint, giving the changes since to an earlier one, past those in between.
 
-        :returns: whether anything older was changed or deleted, which cannot be kept apart.
+        :param apart: it comes next after the earlier one, so that it can be excised.
+        :returns: whether they were given, rather than staying with the one before, as they must where they build on
+            what the checkpoints in between undo; and whether anything older was changed or deleted.
         """
         return self._live.hand_over(checkpoint, into, apart=apart)
 

@@ -34,7 +34,7 @@ def insert_all(connection: sqlite3.Connection, tables: list[UndoTable]) -> None:
     """
     filled = sorted((table for table in tables if table.name not in _LEFT_OUT), key=lambda table: table.name != _USERS)
     highest = {
-        table.name: connection.execute(f'SELECT max({table.row}) FROM main.{table.source}').fetchone()[0] or 0
+        table.name: connection.execute(f'SELECT {table.highest}').fetchone()[0]  # of main, which comes first
         for table in filled
     }
     for table in filled:

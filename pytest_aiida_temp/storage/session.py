@@ -19,6 +19,7 @@ from sqlalchemy.orm import Session, SessionTransaction, make_transient, make_tra
 from sqlalchemy.orm.attributes import instance_dict, instance_state, set_committed_value
 
 from .images import Changes, quoted
+from .spans import Span, has
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import Connection
@@ -249,20 +250,24 @@ class StorageSession(Session):
             mapper = mappers.get(name)
             if mapper is None:
                 continue
-            gone = [self._loaded(mapper, row) for row in undone.gone]
-            for instance in (*self._loaded_between(mapper, undone.above + 1, undone.highest), *filter(None, gone)):
-                self._forget_collections(mapper, instance)
-                if undone.may_return:
+            for instance in self._loaded_in(mapper, undone.lost):
+                self._drop(mapper, instance)
+            for key in [key for key in self._gone if key[0] is mapper and has(undone.lost, key[1])]:
+                del self._gone[key]
+            for instance in self._loaded_in(mapper, undone.deleted):
+                if instance_state(instance).key[1][0] not in undone.rows:  # type: ignore[index]
                     self._remember(instance)
-                self.expunge(instance)
+                    self._drop(mapper, instance)
             for row in undone.rows:
-                if row > undone.above:
-                    continue
                 instance = self._loaded(mapper, row)
                 if instance is not None:
                     self.expire(instance)
                 else:
                     self._bring_back(mapper, row)
+
+    def _drop(self, mapper: Mapper[Any], instance: Any) -> None:
+        self._forget_collections(mapper, instance)
+        self.expunge(instance)
 
     def release(self) -> None:
         """Give the connection back."""
@@ -270,13 +275,16 @@ class StorageSession(Session):
         self.close()
         self._connection.close()
 
-    def _loaded_between(self, mapper: Mapper[Any], first: int, last: int) -> list[Any]:
-        if last - first < len(self.identity_map):
-            found = (self._loaded(mapper, row) for row in range(first, last + 1))
-            return [instance for instance in found if instance is not None]
-        states = [state for state in self.identity_map.all_states() if state.mapper is mapper]
-        found = (state.obj() for state in states if state.key and first <= state.key[1][0] <= last)
-        return [instance for instance in found if instance is not None]
+    def _loaded_in(self, mapper: Mapper[Any], spans: Iterable[Span]) -> list[Any]:
+        """Return the objects that there are of rows with these ids."""
+        loaded = []
+        for above, upto in spans:
+            if upto - above <= len(self.identity_map):
+                loaded += [self._loaded(mapper, row) for row in range(above + 1, upto + 1)]
+            else:
+                states = [state for state in self.identity_map.all_states() if state.mapper is mapper]
+                loaded += [state.obj() for state in states if state.key and above < state.key[1][0] <= upto]
+        return [instance for instance in loaded if instance is not None]
 
     def miss(self, changes: Changes) -> None:
         """Note what another thread undid, to be seen to when this one uses its session next."""

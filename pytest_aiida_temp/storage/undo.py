@@ -7,6 +7,10 @@ the mark are new, and deleting them undoes them. Of a row at or below the mark t
 since the checkpoint, before it is updated or deleted. Everything is read from the database's own schema, so a
 table or column that a later aiida-core adds is covered without a change here.
 
+A row id stands for one row only: the tables count up, so that after the last row was deleted its id is not given out
+again, until a restore has taken away what could still bring that row back. So whatever order things happen in, two
+rows are never taken for one another, neither here nor in the sessions, which know rows by their ids.
+
 The log writes through a connection of its own on which foreign keys are not enforced: on the way back to a
 state that was consistent the order of the rows does not matter, and no ``ON DELETE`` rule may fire.
 """
@@ -17,10 +21,12 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple
 
 from .images import PREFIX, Changes, TableChanges, UndoTable, quoted
 from .seeding import attach, detach, insert_all
+from .spans import Span, without
 
 BUSY_TIMEOUT = 10.0
 """Seconds to wait for another thread's transaction."""
@@ -31,10 +37,39 @@ PATIENCE = 1.0
 
 @dataclass(frozen=True)
 class _Checkpoint:
-    """A checkpoint: under which level images are kept, and the mark of each table."""
+    """A checkpoint: under which level images are kept, and the mark of each table.
+
+    :param holes: by position of the table, row ids up to the mark that were not there either.
+    """
 
     level: int
     marks: tuple[int, ...]
+    holes: dict[int, tuple[Span, ...]] = field(default_factory=dict)
+
+    def absent(self, table: int, highest: int) -> tuple[Span, ...]:
+        """Return the row ids up to ``highest`` of rows that were not there."""
+        holes, mark = self.holes.get(table, ()), self.marks[table]
+        return (*holes, (mark, highest)) if mark < highest else holes
+
+    def with_mark(self, table: int, mark: int) -> _Checkpoint:
+        """Return this checkpoint with another mark for a table."""
+        return replace(self, marks=(*self.marks[:table], mark, *self.marks[table + 1 :]))
+
+    def with_rows(self, table: int, above: int, highest: int) -> _Checkpoint:
+        """Return this checkpoint as if the rows of the latest ids had been there already."""
+        holes = self.absent(table, above)
+        return replace(self.with_mark(table, highest), holes={**self.holes, table: holes})
+
+
+class HandOver(NamedTuple):
+    """What became of a checkpoint that was to be handed over.
+
+    :param is_given: its changes were given to an earlier one, rather than staying with the one before it.
+    :param changed: rows that were older were changed or deleted.
+    """
+
+    is_given: bool
+    changed: bool
 
 
 class WriterBusyError(sqlite3.OperationalError):
@@ -59,15 +94,15 @@ class UndoLog:
         self._connection = connection
         self._when_busy = when_busy
         self._when_stuck = when_stuck
-        names = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name").fetchall()
-        self.tables = [UndoTable(connection, name) for (name,) in names if not name.startswith('sqlite_')]
+        found = connection.execute("SELECT name, sql FROM sqlite_master WHERE type = 'table' ORDER BY name").fetchall()
+        self.tables = [UndoTable(connection, name, sql) for name, sql in found if not name.startswith('sqlite_')]
         self._state = quoted(f'{PREFIX}state')
         marks = ', '.join(f'{table.source} INTEGER' for table in self.tables)
         connection.execute(f'CREATE TABLE {self._state} ({PREFIX}revision INTEGER, {PREFIX}level INTEGER, {marks})')
-        connection.execute(f'INSERT INTO {self._state} VALUES (0, 0{", -1" * len(self.tables)})')
+        connection.execute(f'INSERT INTO {self._state} VALUES (0, 0{", NULL" * len(self.tables)})')
         for table in self.tables:
             table.create(connection)
-        highest = ', '.join(f'(SELECT max({table.row}) FROM {table.source})' for table in self.tables)
+        highest = ', '.join(table.highest for table in self.tables)
         changed = ', '.join(f'EXISTS (SELECT 1 FROM {table.images})' for table in self.tables)
         self._select_highest = f'SELECT {highest}'
         self._select_changes = f'SELECT {highest}, {changed}'
@@ -84,7 +119,7 @@ class UndoLog:
         self._known: tuple[int, ...] = ()
         self._dirty: set[int] = set()
         """Levels since whose checkpoint something changed, before the next one was taken."""
-        self._seed: list[list[tuple[object, ...]]] = []
+        self._seed: list[list[tuple[Any, ...]]] = []
 
     def activate(self, connection: sqlite3.Connection) -> None:
         """Tell the triggers the latest checkpoint, as the first thing in a transaction that writes.
@@ -99,10 +134,10 @@ class UndoLog:
         """Return whether ``level`` is the latest checkpoint and nothing was committed since."""
         return self._stack[-1].level == level and level not in self._dirty and self._is_unchanged()
 
-    def marks(self, level: int) -> dict[str, int]:
-        """Return the highest row id of each table at a checkpoint, by name of the table."""
-        marks = self._stack[self._position(level)].marks
-        return {table.name: mark for table, mark in zip(self.tables, marks, strict=True)}
+    def absent(self, level: int) -> dict[str, tuple[Span, ...]]:
+        """Return the row ids given out by now of rows that were not there at a checkpoint, by name of the table."""
+        checkpoint, highest = self._stack[self._position(level)], self._highest(self._connection)
+        return {table.name: checkpoint.absent(index, highest[index]) for index, table in enumerate(self.tables)}
 
     def checkpoint(self) -> int:
         """Take a checkpoint and return its level.
@@ -137,6 +172,7 @@ class UndoLog:
         changes: Changes = {}
         with self._transaction(connection):
             if through or not self.is_at(level):
+                self._deactivate(connection)
                 for checkpoint in reversed(self._stack[position:]):
                     self._undo(connection, checkpoint, changes)
             self.resets += bool(changes)
@@ -153,53 +189,103 @@ class UndoLog:
         position = self._position(before)
         level = self._next_level
         self._next_level += 1
-        inserted = _Checkpoint(level, self._stack[position].marks)
+        inserted = replace(self._stack[position], level=level)
         self._set_stack([*self._stack[:position], inserted, *self._stack[position:]])
         return level
 
     def hand_over(
         self, level: int, into: int, through: sqlite3.Connection | None = None, *, apart: bool = False
-    ) -> bool:
+    ) -> HandOver:
         """End the latest checkpoint, giving the changes since to an earlier one, past those in between.
 
-        What was inserted stays when a checkpoint in between is restored, and goes with ``into``.
+        What was inserted stays when a checkpoint in between is restored, and goes with ``into``. So do changes of older
+        rows, where those are not changed at the checkpoints in between too. Where restoring one of these would leave
+        rows that contradict or refer to each other in vain, nothing is given: all of it stays with the last of them.
 
         :param apart: the checkpoint does not end, but comes next after ``into``, so that it can be excised.
-        :returns: whether rows that were older were changed or deleted, which cannot be kept apart from what happened
-            to them at the checkpoints in between.
         """
         connection = through or self._connection
         first, last = self._position(into), self._position(level)
-        changed = False
+        if last != len(self._stack) - 1:
+            raise ValueError(f'not the latest checkpoint: {level}')
+        before, between, this = self._stack[: first + 1], self._stack[first + 1 : last], self._stack[last]
         with self._transaction(connection):
-            highest = self._highest(connection)
-            for index, table in enumerate(self.tables):
-                for lower, upper in zip(self._stack[first + 1 : last], self._stack[first + 2 : last + 1], strict=True):
-                    if upper.marks[index] > lower.marks[index]:
-                        table.disown(connection, lower.level, lower.marks[index], upper.marks[index])
-                changed |= table.move(connection, level, into, self._stack[first].marks[index])
+            self._deactivate(connection)
+            changed = any(table.has_changed(connection, level) for table in self.tables)
+            connection.execute('SAVEPOINT handing_over')
+            raised = self._give(connection, this, before[-1], between, apart=apart)
+            is_given = not between or self._is_sound(connection, raised)
+            if not is_given:
+                connection.execute('ROLLBACK TO handing_over')
+                for index, table in enumerate(self.tables):
+                    table.move(connection, level, between[-1].level, between[-1].marks[index])
+            connection.execute('RELEASE handing_over')
         self._seen = -1
         self._dirty.update(checkpoint.level for checkpoint in self._stack[first : last + apart])
-        raised = [_Checkpoint(between.level, highest) for between in self._stack[first + 1 : last]]
-        self._set_stack([*self._stack[: first + 1], *self._stack[last : last + apart], *raised])
-        return changed
+        if is_given:
+            self._set_stack([*before, *[this] * apart, *raised])
+        else:
+            self._set_stack([*before, *between])
+        return HandOver(is_given, changed)
+
+    def _give(
+        self,
+        connection: sqlite3.Connection,
+        this: _Checkpoint,
+        into: _Checkpoint,
+        between: list[_Checkpoint],
+        *,
+        apart: bool,
+    ) -> list[_Checkpoint]:
+        """Move the images of one checkpoint past others, and return these as they are with its rows."""
+        highest = self._highest(connection)
+        for index, table in enumerate(self.tables):
+            table.drop_shared(connection, this.level, [checkpoint.level for checkpoint in between])
+            for checkpoint in between[:1]:
+                table.drop_above(connection, this.level, checkpoint.marks[index])
+            if not apart:
+                table.move(connection, this.level, into.level, into.marks[index])
+            if highest[index] > this.marks[index]:
+                between = [c.with_rows(index, this.marks[index], highest[index]) for c in between]
+        return between
+
+    def _is_sound(self, connection: sqlite3.Connection, checkpoints: list[_Checkpoint]) -> bool:
+        """Return whether checkpoints can be restored with all constraints holding, by doing so and undoing it."""
+        connection.execute('SAVEPOINT trying')
+        broken: set[tuple[object, ...]] = set()
+        try:
+            for checkpoint in reversed(checkpoints):
+                self._undo(connection, checkpoint, {})
+                broken.update(connection.execute('PRAGMA foreign_key_check').fetchall())
+        except sqlite3.IntegrityError:
+            return False
+        finally:
+            connection.execute('ROLLBACK TO trying')
+            connection.execute('RELEASE trying')
+        return not broken or broken.issubset(connection.execute('PRAGMA foreign_key_check').fetchall())
 
     def excise(self, level: int, through: sqlite3.Connection | None = None) -> Changes:
         """Undo what happened between a checkpoint and the next one, and keep all that happened after that."""
         connection = through or self._connection
         position = self._position(level)
-        this, following, *_ = self._stack[position:]
-        later = [checkpoint.level for checkpoint in self._stack[position + 1 :]]
+        this, following = self._stack[position : position + 2]
+        later = self._stack[position + 1 :]
         changes: Changes = {}
         with self._transaction(connection):
-            connection.execute(self._update_state, (-1, 0, *(-1 for _ in self.tables)))
-            for table, above, upto in zip(self.tables, this.marks, following.marks, strict=True):
-                undone = table.excise(connection, level, later, above, upto)
+            self._deactivate(connection)
+            highest = self._highest(connection)
+            for index, table in enumerate(self.tables):
+                absent = this.absent(index, highest[index])
+                born = without(absent, following.absent(index, highest[index]))
+                undone = table.excise(connection, level, [other.level for other in later], absent, born)
                 if undone:
-                    changes[table.name] = replace(undone, above=above, highest=upto)
+                    changes[table.name] = undone
+                if born and all(other.marks[index] == born[-1][1] for other in later) and born[-1][1] == highest[index]:
+                    later = [other.with_mark(index, born[-1][0]) for other in later]
+                    table.count_from(connection, born[-1][0])
             self.resets += bool(changes)
         self._seen = -1
-        self._set_stack([*self._stack[:position], *self._stack[position + 1 :]])
+        self._set_stack([*self._stack[:position], *later])
         return changes
 
     def clear(self, through: sqlite3.Connection | None = None) -> Changes:
@@ -207,11 +293,13 @@ class UndoLog:
         connection = through or self._connection
         changes: Changes = {}
         with self._transaction(connection):
+            self._deactivate(connection)
+            self._undo(connection, self._stack[-1], changes)
             self.activate(connection)
-            highest = self._highest(connection)
-            for table, above, found, seed in zip(self.tables, self._stack[0].marks, highest, self._seed, strict=True):
+            for table, mark, seed in zip(self.tables, self._stack[-1].marks, self._seed, strict=True):
+                lost = changes[table.name].lost if table.name in changes else ()
+                changes[table.name] = TableChanges(lost, frozenset(row for row, *_ in seed), deleted=((0, mark),))
                 table.refill(connection, seed)
-                changes[table.name] = TableChanges(above, found, frozenset(range(1, above + 1)), may_return=True)
             self.resets += 1
         self._seen = -1
         return changes
@@ -242,17 +330,23 @@ class UndoLog:
         raise KeyError(level)
 
     def _highest(self, connection: sqlite3.Connection) -> tuple[int, ...]:
-        return tuple(mark or 0 for mark in connection.execute(self._select_highest).fetchone())
+        return tuple(connection.execute(self._select_highest).fetchone())
 
     def _undo(self, connection: sqlite3.Connection, checkpoint: _Checkpoint, changes: Changes) -> None:
         row = connection.execute(self._select_changes).fetchone()
         count = len(self.tables)
-        for table, above, found, kept in zip(self.tables, checkpoint.marks, row[:count], row[count:], strict=True):
-            highest = found or 0
-            if highest <= above and not kept:
+        for index, (table, highest, is_kept) in enumerate(zip(self.tables, row[:count], row[count:], strict=True)):
+            absent = checkpoint.absent(index, highest)
+            if not absent and not is_kept:
                 continue
-            undone = table.restore(connection, checkpoint.level, above, highest)
+            undone = table.restore(connection, checkpoint.level, absent)
+            if highest > checkpoint.marks[index]:
+                table.count_from(connection, checkpoint.marks[index])
             changes[table.name] = undone.after(changes.get(table.name))
+
+    def _deactivate(self, connection: sqlite3.Connection) -> None:
+        """Keep no images of what the log does itself, until the next transaction that writes."""
+        connection.execute(self._update_state, (-1, 0, *(None for _ in self.tables)))
 
     def _is_unchanged(self) -> bool:
         return self._data_version() == self._seen

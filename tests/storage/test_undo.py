@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pytest_aiida_temp.storage import undo
-from pytest_aiida_temp.storage.images import PREFIX
+from pytest_aiida_temp.storage.images import PREFIX, TableChanges
 from pytest_aiida_temp.storage.undo import UndoLog
 
 if TYPE_CHECKING:
@@ -167,8 +167,8 @@ def test_a_restore_tells_which_rows_it_undid(sample: Sample) -> None:
     changes = sample.log.restore(sample.base)
 
     assert changes.keys() == {'parent', 'child'}
-    assert (changes['parent'].above, changes['parent'].highest, changes['parent'].rows) == (4, 9, frozenset())
-    assert changes['child'].rows == {2}
+    assert changes['parent'] == TableChanges(lost=((4, 9),))
+    assert changes['child'] == TableChanges(rows=frozenset({2}))
 
 
 def test_row_ids_go_on_from_the_checkpoint(sample: Sample) -> None:
