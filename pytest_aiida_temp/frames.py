@@ -119,7 +119,8 @@ class Frames(ContentFrames):
         try:
             yield outcome
         finally:
-            if self._profile.is_loaded:
+            # It is gone if the body returned to an earlier checkpoint, and what it stored before that is too.
+            if self._profile.is_loaded and self._profile.storage.has(frame.checkpoint.storage):
                 outcome.append(self._give(frame, into, fixturedef, bool(failed)))
 
     def _give(self, frame: Frame, into: Frame, fixturedef: Any, has_failed: bool) -> HandOver:

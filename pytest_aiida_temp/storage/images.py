@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from .spans import Span
 
@@ -103,11 +104,8 @@ class UndoTable:
         :param absent: the row ids that were not there.
         """
         for above, upto in absent:
-            span = f'{self.row} > ? AND {self.row} <= ?'
-            connection.execute(f'DELETE FROM {self.source} WHERE {span}', (above, upto))
-            connection.execute(
-                f'DELETE FROM {self.images} WHERE level = ? AND row > ? AND row <= ?', (level, above, upto)
-            )
+            connection.execute(f'DELETE FROM {self.source} WHERE {self.row} > ? AND {self.row} <= ?', (above, upto))
+        self.drop(connection, level, absent)
         found = connection.execute(f'SELECT row, existed FROM {self.images} WHERE level = ?', (level,)).fetchall()
         if found:
             of_level = f'FROM {self.images} WHERE level = ?'
@@ -145,9 +143,10 @@ class UndoTable:
                 (level, other),
             )
 
-    def drop_above(self, connection: sqlite3.Connection, level: int, mark: int) -> None:
-        """Drop what is kept at a checkpoint of rows above ``mark``."""
-        connection.execute(f'DELETE FROM {self.images} WHERE level = ? AND row > ?', (level, mark))
+    def drop(self, connection: sqlite3.Connection, level: int, spans: Iterable[Span]) -> None:
+        """Drop what is kept at a checkpoint of rows with these ids."""
+        for span in spans:
+            connection.execute(f'DELETE FROM {self.images} WHERE level = ? AND row > ? AND row <= ?', (level, *span))
 
     def excise(
         self,
@@ -166,10 +165,7 @@ class UndoTable:
         kept = connection.execute(f'SELECT row FROM {self.images} WHERE level = ?', (level,)).fetchall()
         if not born and not kept:
             return None
-        for above, upto in absent:
-            connection.execute(
-                f'DELETE FROM {self.images} WHERE level = ? AND row > ? AND row <= ?', (level, above, upto)
-            )
+        self.drop(connection, level, absent)
         for above, upto in born:
             connection.execute(f'DELETE FROM {self.images} WHERE row > ? AND row <= ?', (above, upto))
         inserted = f'SELECT row FROM {self.images} WHERE level = ? AND NOT existed'
@@ -184,8 +180,15 @@ class UndoTable:
             connection.executemany(f'UPDATE {self.images} SET level = ? WHERE level = ? AND row = ?', moved)
         return self.restore(connection, level, born)
 
-    def refill(self, connection: sqlite3.Connection, rows: list[tuple[object, ...]]) -> None:
-        """Replace all rows."""
-        connection.execute(f'DELETE FROM {self.source}')
+    def refill(
+        self, connection: sqlite3.Connection, rows: list[tuple[Any, ...]]
+    ) -> tuple[frozenset[int], frozenset[int]]:
+        """Have these rows and no others; return the ids of those that were put in, and of those left as they were."""
+        found = set(connection.execute(f'SELECT {self.row}, {self.names} FROM {self.source}')) if rows else set()
+        left = [row for row in rows if row in found]
+        missing = [row for row in rows if row not in found]
+        holders = ', '.join('?' * len(left))
+        connection.execute(f'DELETE FROM {self.source} WHERE {self.row} NOT IN ({holders})', [row[0] for row in left])
         values = ', '.join('?' * (len(self.columns) + 1))
-        connection.executemany(f'INSERT INTO {self.source} ({self.row}, {self.names}) VALUES ({values})', rows)
+        connection.executemany(f'INSERT INTO {self.source} ({self.row}, {self.names}) VALUES ({values})', missing)
+        return frozenset(row[0] for row in missing), frozenset(row[0] for row in left)

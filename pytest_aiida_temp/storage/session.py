@@ -237,27 +237,31 @@ class StorageSession(Session):
         instance = self._gone.pop((mapper, row), None)
         if instance is not None:
             make_transient(instance)
+            for relationship in mapper.relationships:  # which would be added with it, deleted or not
+                instance_dict(instance).pop(relationship.key, None)
             set_committed_value(instance, 'id', row)
             make_transient_to_detached(instance)
             self.add(instance)
+            self.expire(instance)
 
     def forget(self, changes: Changes, mappers: dict[str, Mapper[Any]]) -> None:
         """Drop or expire the objects of rows that were undone, so that none shows what is no longer there.
 
         :param mappers: by name of the table.
         """
-        for name, undone in changes.items():
-            mapper = mappers.get(name)
-            if mapper is None:
-                continue
-            for instance in self._loaded_in(mapper, undone.lost):
-                self._drop(mapper, instance)
+        known = [(mappers[name], undone) for name, undone in changes.items() if name in mappers]
+        dropped = []
+        for mapper, undone in known:
+            dropped += [(mapper, instance) for instance in self._loaded_in(mapper, undone.lost)]
             for key in [key for key in self._gone if key[0] is mapper and has(undone.lost, key[1])]:
                 del self._gone[key]
             for instance in self._loaded_in(mapper, undone.deleted):
                 if instance_state(instance).key[1][0] not in undone.rows:  # type: ignore[index]
                     self._remember(instance)
-                    self._drop(mapper, instance)
+                    dropped.append((mapper, instance))
+        for mapper, instance in dropped:
+            self._drop(mapper, instance)
+        for mapper, undone in known:
             for row in undone.rows:
                 instance = self._loaded(mapper, row)
                 if instance is not None:
@@ -267,7 +271,8 @@ class StorageSession(Session):
 
     def _drop(self, mapper: Mapper[Any], instance: Any) -> None:
         self._forget_collections(mapper, instance)
-        self.expunge(instance)
+        if instance in self:  # else it went with another one
+            self.expunge(instance)
 
     def release(self) -> None:
         """Give the connection back."""

@@ -55,9 +55,9 @@ class _Checkpoint:
         """Return this checkpoint with another mark for a table."""
         return replace(self, marks=(*self.marks[:table], mark, *self.marks[table + 1 :]))
 
-    def with_rows(self, table: int, above: int, highest: int) -> _Checkpoint:
-        """Return this checkpoint as if the rows of the latest ids had been there already."""
-        holes = self.absent(table, above)
+    def with_rows(self, table: int, rows: tuple[Span, ...], highest: int) -> _Checkpoint:
+        """Return this checkpoint as if certain rows had been there already."""
+        holes = without(self.absent(table, highest), rows)
         return replace(self.with_mark(table, highest), holes={**self.holes, table: holes})
 
 
@@ -242,11 +242,12 @@ class UndoLog:
         for index, table in enumerate(self.tables):
             table.drop_shared(connection, this.level, [checkpoint.level for checkpoint in between])
             for checkpoint in between[:1]:
-                table.drop_above(connection, this.level, checkpoint.marks[index])
+                table.drop(connection, this.level, checkpoint.absent(index, highest[index]))
             if not apart:
                 table.move(connection, this.level, into.level, into.marks[index])
-            if highest[index] > this.marks[index]:
-                between = [c.with_rows(index, this.marks[index], highest[index]) for c in between]
+            born = this.absent(index, highest[index])
+            if born:
+                between = [checkpoint.with_rows(index, born, highest[index]) for checkpoint in between]
         return between
 
     def _is_sound(self, connection: sqlite3.Connection, checkpoints: list[_Checkpoint]) -> bool:
@@ -285,6 +286,7 @@ class UndoLog:
                     table.count_from(connection, born[-1][0])
             self.resets += bool(changes)
         self._seen = -1
+        self._dirty.update(checkpoint.level for checkpoint in self._stack[:position][-1:])  # the ids given out differ
         self._set_stack([*self._stack[:position], *later])
         return changes
 
@@ -298,8 +300,9 @@ class UndoLog:
             self.activate(connection)
             for table, mark, seed in zip(self.tables, self._stack[-1].marks, self._seed, strict=True):
                 lost = changes[table.name].lost if table.name in changes else ()
-                changes[table.name] = TableChanges(lost, frozenset(row for row, *_ in seed), deleted=((0, mark),))
-                table.refill(connection, seed)
+                put_back, left = table.refill(connection, seed)
+                deleted = without(((0, mark),), ((row - 1, row) for row in left))
+                changes[table.name] = TableChanges(lost, put_back, deleted)
             self.resets += 1
         self._seen = -1
         return changes

@@ -324,6 +324,33 @@ def test_a_half_read_result_is_no_obstacle_to_the_connection_that_reads_it(sampl
 # AiiDA's schema
 
 
+def test_the_id_of_a_deleted_row_is_given_to_no_other_before_the_row_is_back(temp_storage: SqliteTempBackend) -> None:
+    first = orm.Int(1).store()
+    checkpoint = temp_storage.checkpoint()
+
+    for _ in range(2):
+        orm.Node.collection.delete(first.pk)
+        assert [orm.Int(2).store().pk, orm.Int(3).store().pk] == [2, 3]
+        temp_storage.restore(checkpoint)
+        assert (first.label, orm.load_node(first.pk).value) == ('', 1)
+
+
+def test_what_a_late_fixture_changes_is_as_it_was_at_the_wider_scope(temp_storage: SqliteTempBackend) -> None:
+    changed, both = orm.Int(1).store(), orm.Int(2).store()
+    into = temp_storage.checkpoint()
+    between = temp_storage.checkpoint()
+    both.label = 'of the test'
+    late = temp_storage.checkpoint()
+    changed.label = both.label = 'late'
+
+    assert temp_storage.hand_over(late, into) == (True, True)
+    assert (changed.label, both.label) == ('late', 'late')
+    temp_storage.restore(between)
+    assert (changed.label, both.label) == ('late', '')
+    temp_storage.restore(into)
+    assert (changed.label, both.label) == ('', '')
+
+
 def test_every_table_of_aiida_returns_to_the_checkpoint(temp_storage: SqliteTempBackend) -> None:
     source, process = orm.SinglefileData(io.BytesIO(b'content')).store(), orm.CalculationNode()
     process.base.links.add_incoming(source, LinkType.INPUT_CALC, 'x')
