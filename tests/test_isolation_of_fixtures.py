@@ -292,3 +292,92 @@ def test_a_wide_fixture_that_fails_to_finish_takes_its_data_with_it(pytester: py
     )
 
     pytester.runpytest_inprocess().assert_outcomes(passed=2, errors=1)
+
+
+def test_a_finalizer_sees_the_data_that_its_fixture_saw(pytester: pytest.Pytester) -> None:
+    pytester.makeconftest("""
+        import pytest
+        from nodes import count, store
+
+        def fixture_of(scope, before, *needed):
+            def fixture(request, aiida_temp_session):
+                for name in needed:
+                    request.getfixturevalue(name)
+                assert count() == before
+                store()
+                yield
+                assert count() == before + 1
+
+            return pytest.fixture(fixture, scope=scope, name=f'of_{scope}')
+
+        of_session = fixture_of('session', 0)
+        of_module = fixture_of('module', 1, 'of_session')
+        of_class = fixture_of('class', 2, 'of_module')
+        of_function = fixture_of('function', 3, 'of_class')
+    """)
+    pytester.makepyfile("""
+        import unittest
+        import pytest
+        from nodes import count, store
+
+        class TestOne:
+            def test_one(self, of_function, aiida_temp_profile):
+                store()
+                from aiida import orm
+                from aiida.tools import delete_nodes
+                delete_nodes([orm.QueryBuilder().append(orm.Node, project='id').first(flat=True)], dry_run=False)
+
+            def test_two(self, of_class, aiida_temp_profile):
+                assert store() == 4
+
+        @pytest.mark.aiida_temp
+        class TestCase(unittest.TestCase):
+            @classmethod
+            def setUpClass(cls):
+                cls.addClassCleanup(cls.clean_up, store())
+
+            @classmethod
+            def clean_up(cls, before):
+                assert count() == before
+
+            def setUp(self):
+                self.addCleanup(self.clean_up_test, store())
+
+            def clean_up_test(self, before):
+                assert count() == before + 1
+
+            def test_one(self):
+                store()
+
+            def test_two(self):
+                store()
+    """)
+
+    pytester.runpytest_inprocess().assert_outcomes(passed=4)
+
+
+def test_a_node_of_a_wide_fixture_is_the_input_of_a_process_in_each_test(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile("""
+        import pytest
+        from aiida import orm
+        from aiida.engine import calcfunction
+
+        @calcfunction
+        def double(number):
+            return number * 2
+
+        @pytest.fixture(scope='module')
+        def number(aiida_temp_session):
+            return orm.Int(4).store()
+
+        @pytest.mark.parametrize('attempt', range(3))
+        def test_double(number, aiida_temp_profile, attempt):
+            assert number.base.links.get_outgoing().all() == []
+            result, process = double.run_get_node(number)
+            assert (result.value, process.pk, result.pk) == (8, 2, 3)
+            assert process.inputs.number.pk == number.pk
+            assert [link.node.pk for link in number.base.links.get_outgoing()] == [process.pk]
+            number.base.extras.set('used', True)
+    """)
+
+    pytester.runpytest_inprocess().assert_outcomes(passed=3)
