@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from .artifacts.starting import start as start_witness
 from .isolation import Isolation, isolation_of, set_isolation
 from .scopes import marker_key
 
@@ -17,8 +19,15 @@ if TYPE_CHECKING:
 _settings: pytest.StashKey[Settings] = pytest.StashKey()
 _isolated = pytest.StashKey[bool]()
 
-_NAMES = {'enabled': 'aiida_temp', 'reset': 'aiida_temp_reset', 'strict': 'aiida_temp_strict'}
-_FLAGS = {'enabled': '--aiida-temp', 'reset': '--aiida-temp-reset', 'strict': '--aiida-temp-strict'}
+_NAMES = {
+    'enabled': 'aiida_temp',
+    'reset': 'aiida_temp_reset',
+    'strict': 'aiida_temp_strict',
+    'report': 'aiida_temp_report',
+    'artifacts': 'aiida_temp_artifacts',
+    'artifacts_for': 'aiida_temp_artifacts_for',
+}
+_FLAGS = {field: f'--{name.replace("_", "-")}' for field, name in _NAMES.items()}
 
 
 def add_options(parser: pytest.Parser) -> None:
@@ -62,6 +71,39 @@ def add_options(parser: pytest.Parser) -> None:
         dest='aiida_temp_strict',
         help='Do not, where the ini setting `aiida_temp_strict` says so.',
     )
+    group.addoption(
+        '--aiida-temp-report',
+        metavar='WHEN',
+        default=None,
+        dest='aiida_temp_report',
+        help='Show what is in the storage when a test fails: auto (the default, if there is anything to tell), always '
+        'or never.',
+    )
+    group.addoption(
+        '--aiida-temp-artifacts',
+        metavar='DIR',
+        default=None,
+        dest='aiida_temp_artifacts',
+        help='Write the storage of failing tests as archives, with pictures of the provenance, and list them in '
+        'DIR/index.html.',
+    )
+    group.addoption(
+        '--no-aiida-temp-artifacts',
+        action='store_const',
+        const=False,
+        dest='aiida_temp_artifacts',
+        help='Do not, where the ini setting `aiida_temp_artifacts` says so.',
+    )
+    group.addoption(
+        '--aiida-temp-artifacts-for',
+        metavar='WHICH',
+        default=None,
+        dest='aiida_temp_artifacts_for',
+        help='Do so for tests that failed (the default) or all.',
+    )
+    parser.addini('aiida_temp_report', 'Like --aiida-temp-report: auto, always or never.')
+    parser.addini('aiida_temp_artifacts', 'Like --aiida-temp-artifacts: a folder, from that of the ini file.')
+    parser.addini('aiida_temp_artifacts_for', 'Like --aiida-temp-artifacts-for: failed or all.')
     parser.addini('aiida_temp_strict', 'Like --aiida-temp-strict: true or false.', type='bool')
     parser.addini('aiida_temp', 'Like --aiida-temp: true or false.', type='bool')
     parser.addini('aiida_temp_reset', 'Like --aiida-temp-reset: function, class, module, package or session.')
@@ -93,6 +135,9 @@ class _Defaults:
     enabled = False
     reset = 'function'
     strict = False
+    report = 'auto'
+    artifacts = None
+    artifacts_for = 'failed'
 
 
 def _given(config: pytest.Config) -> dict[str, Given]:
@@ -106,11 +151,22 @@ def _given(config: pytest.Config) -> dict[str, Given]:
             found[field] = (flag, _FLAGS[field])
         elif ini:
             found[field] = (ini, f'ini setting `{name}`')
+    if 'artifacts' in found:
+        found['artifacts'] = (_folder(config, *found['artifacts']), found['artifacts'][1])
     if not found:
         return {}
     from .options import Given
 
     return {field: Given(*value) for field, value in found.items()}
+
+
+def _folder(config: pytest.Config, value: str, origin: str) -> str:
+    """Return the path of a folder that is given relative to where pytest was started, or to the ini file."""
+    if not value.strip():
+        raise pytest.UsageError(f'{origin}: {value!r} is not allowed; it must be the path of a folder.')
+    is_flag = origin == _FLAGS['artifacts']
+    base = config.invocation_params.dir if is_flag or config.inipath is None else config.inipath.parent
+    return os.path.normpath(base / os.path.expanduser(value))
 
 
 def _ini(config: pytest.Config, name: str) -> Any:
@@ -166,6 +222,8 @@ def configure(config: pytest.Config) -> None:
     start(config)
     if _isolated not in config.stash:
         _make_isolation(config, read_settings(config))
+    isolation = isolation_of(config)
+    isolation.before_failing = start_witness(config, isolation.settings).failed_in_teardown
     check_loaded_profile(config)
 
 

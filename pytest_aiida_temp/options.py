@@ -4,12 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, StrictBool, ValidationError
 
 Scope = Literal['function', 'class', 'module', 'package', 'session']
 SCOPES: tuple[str, ...] = get_args(Scope)
+
+Told = Literal['auto', 'always', 'never']
+Recorded = Literal['failed', 'all']
+_ALLOWED: dict[str, tuple[str, ...]] = {
+    'reset': SCOPES,
+    'report': get_args(Told),
+    'artifacts_for': get_args(Recorded),
+}
 
 MARKER = 'aiida_temp'
 
@@ -35,6 +44,9 @@ class Settings(BaseModel):
     :param enabled: every test runs on the ephemeral profile.
     :param reset: the scope after which storage is reset, where a marker does not say.
     :param strict: a test fails that leaves behind what a reset cannot undo or should not have to.
+    :param report: whether the report of a failing test has a section on the storage.
+    :param artifacts: the folder in which tests leave files.
+    :param artifacts_for: which tests do.
     """
 
     model_config = ConfigDict(frozen=True, extra='forbid')
@@ -42,6 +54,9 @@ class Settings(BaseModel):
     enabled: StrictBool = False
     reset: Scope = 'function'
     strict: StrictBool = False
+    report: Told = 'auto'
+    artifacts: Path | None = None
+    artifacts_for: Recorded = 'failed'
 
 
 class MarkerArguments(BaseModel):
@@ -77,7 +92,7 @@ def read_settings(given: Mapping[str, Given]) -> Settings:
     except ValidationError as exception:
         name = str(exception.errors()[0]['loc'][0])
         option = given[name]
-        allowed = 'true or false' if name != 'reset' else f'one of {", ".join(SCOPES)}'
+        allowed = f'one of {", ".join(_ALLOWED[name])}' if name in _ALLOWED else 'true or false'
         raise InvalidOptionError(f'{option.origin}: {option.value!r} is not allowed; it must be {allowed}.') from None
 
 

@@ -20,6 +20,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from .images import PREFIX, Changes, TableChanges, UndoTable, quoted
+from .since import Since, rows_since
 
 BUSY_TIMEOUT = 10.0
 """Seconds to wait for another thread's transaction."""
@@ -103,6 +104,19 @@ class UndoLog:
         marks = self._stack[self._position(level)].marks
         return {table.name: mark for table, mark in zip(self.tables, marks, strict=True)}
 
+    def highest(self, connection: sqlite3.Connection) -> dict[str, int]:
+        """Return the highest row id of each table that a connection sees, by name of the table."""
+        return {table.name: mark for table, mark in zip(self.tables, self._highest_ids(connection), strict=True)}
+
+    def since(self, connection: sqlite3.Connection, level: int | None, marks: dict[str, int]) -> dict[str, Since]:
+        """Return what became of the tables that have a uuid, as a connection sees it.
+
+        :param level: the checkpoint at which ``marks`` were the highest row ids, if one was taken then.
+        """
+        levels = [] if level is None else [checkpoint.level for checkpoint in self._stack[self._position(level) :]]
+        tables = [table for table in self.tables if 'uuid' in table.columns]
+        return {table.name: rows_since(connection, table, marks[table.name], levels) for table in tables}
+
     def checkpoint(self) -> int:
         """Take a checkpoint and return its level.
 
@@ -111,7 +125,7 @@ class UndoLog:
         level = self._next_level
         with self._transaction(self._connection):
             if not self._is_unchanged():
-                self._known, self._seen = self._highest(self._connection), self._data_version()
+                self._known, self._seen = self._highest_ids(self._connection), self._data_version()
                 self._dirty.update(checkpoint.level for checkpoint in self._stack[-1:])
         self._next_level = level + 1
         self._set_stack([*self._stack, _Checkpoint(level, self._known)])
@@ -171,7 +185,7 @@ class UndoLog:
         first, last = self._position(into), self._position(level)
         changed = False
         with self._transaction(connection):
-            highest = self._highest(connection)
+            highest = self._highest_ids(connection)
             for index, table in enumerate(self.tables):
                 for lower, upper in zip(self._stack[first + 1 : last], self._stack[first + 2 : last + 1], strict=True):
                     if upper.marks[index] > lower.marks[index]:
@@ -207,7 +221,7 @@ class UndoLog:
         changes: Changes = {}
         with self._transaction(connection):
             self.activate(connection)
-            highest = self._highest(connection)
+            highest = self._highest_ids(connection)
             for table, above, found, seed in zip(self.tables, self._stack[0].marks, highest, self._seed, strict=True):
                 table.refill(connection, seed)
                 changes[table.name] = TableChanges(above, found, frozenset(range(1, above + 1)), may_return=True)
@@ -225,7 +239,7 @@ class UndoLog:
                 return position
         raise KeyError(level)
 
-    def _highest(self, connection: sqlite3.Connection) -> tuple[int, ...]:
+    def _highest_ids(self, connection: sqlite3.Connection) -> tuple[int, ...]:
         return tuple(mark or 0 for mark in connection.execute(self._select_highest).fetchone())
 
     def _undo(self, connection: sqlite3.Connection, checkpoint: _Checkpoint, changes: Changes) -> None:
