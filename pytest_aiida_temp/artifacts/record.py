@@ -56,8 +56,8 @@ def tell(
             lines += _about_folder(attempt.folder, evidence)
         if is_new:
             attempt.item.user_properties.append((PROPERTY, _shown(attempt.folder)))
+            html_extras(config, report, attempt.folder)
         report.user_properties = list(attempt.item.user_properties)
-        html_extras(config, report, attempt.folder)
     elif lines:
         lines += [f'No artefacts: {" ".join(clean(problem))}' for problem in evidence.problems[:1]]
     if lines:
