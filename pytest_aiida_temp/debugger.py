@@ -23,9 +23,10 @@ def enter(config: pytest.Config) -> None:
     isolation = isolation_of(config)
     if not isolation.is_running or not isolation.profiles.is_loaded():
         return
-    is_free = not hasattr(builtins, NAME)
+    profile = isolation.profiles.innermost
+    is_free = getattr(builtins, NAME, profile) is profile  # a profiler may have taken it
     if is_free:
-        setattr(builtins, NAME, isolation.profiles.innermost)
+        setattr(builtins, NAME, profile)
         config.add_cleanup(lambda: leave(config))
     terminal: Any = config.pluginmanager.getplugin('terminalreporter')
     if terminal is not None:

@@ -94,8 +94,7 @@ class Witness:
     def attend(self, item: pytest.Item, report: pytest.TestReport) -> None:
         """Add to the report of a phase what is to be told, if it failed or all are recorded."""
         attempt = self._attempt
-        is_recorded = self.place is not None and self._settings.artifacts_for == 'all' and report.when == 'call'
-        if attempt is None or attempt.item is not item or not (report.failed or (is_recorded and not report.skipped)):
+        if attempt is None or attempt.item is not item or not (report.failed or self._records(report)):
             return
         evidence = attempt.at_teardown[0] if attempt.at_teardown and report.when == 'teardown' else self._take(attempt)
         if evidence is None:
@@ -106,6 +105,11 @@ class Witness:
             tell(attempt, evidence, report, self.place, self._config)
         for problem in evidence.problems:
             self.warn(item, problem)
+
+    def _records(self, report: pytest.TestReport) -> bool:
+        """Return whether a test leaves files behind though it did not fail."""
+        has_run = report.when == 'call' and (report.passed or hasattr(report, 'wasxfail'))
+        return has_run and self.place is not None and bool(self._settings.artifacts_for == 'all')
 
     def _take(self, attempt: Attempt) -> Evidence | None:
         """Return what is to be told, and fill a folder for the attempt if there is none yet."""
