@@ -59,7 +59,7 @@ def tell(
             html_extras(config, report, attempt.folder)
         report.user_properties = list(attempt.item.user_properties)
     elif lines:
-        lines += [f'No artefacts: {" ".join(clean(problem))}' for problem in evidence.problems[:1]]
+        lines += [f'No artefacts: {" ".join(clean(problem))}' for problem in evidence.problems[-1:]]
     if lines:
         report.sections.append((TITLE, '\n'.join(lines)))
 
