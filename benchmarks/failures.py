@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from datetime import datetime, timezone
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -72,7 +73,7 @@ def _store() -> None:
         calculation.set_process_label('add')
         calculation.set_exit_status(number % 2)
         calculation.store()
-        calculation.logger.error('a message')
+        orm.Log(datetime.now(timezone.utc), 'aiida', 'ERROR', calculation.pk, 'a message')
         result = orm.Int(number)
         result.base.links.add_incoming(calculation, LinkType.CREATE, 'result')
         result.store()
@@ -85,7 +86,7 @@ def _watching(calls: int) -> float:
     stack: dict[Any, Any] = {}
     session = SimpleNamespace(_setupstate=SimpleNamespace(stack=stack))
     item: Any = SimpleNamespace(session=session)
-    watch = FinalizerWatch(lambda item, error: None)
+    watch = FinalizerWatch(lambda *_: None)
 
     def tear_down() -> None:
         with watch.watching(item, None):

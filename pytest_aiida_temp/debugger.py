@@ -35,5 +35,6 @@ def enter(config: pytest.Config) -> None:
 
 def leave(config: pytest.Config) -> None:
     """Take the name away again."""
-    if getattr(builtins, NAME, None) is isolation_of(config).profiles.innermost:
+    profile = isolation_of(config).profiles.innermost
+    if profile is not None and getattr(builtins, NAME, None) is profile:
         delattr(builtins, NAME)

@@ -54,7 +54,7 @@ def _try_to_write(view: StorageView, path: Path) -> Exception | None:
 
 @contextmanager
 def _silent_about_what_is_dropped() -> Iterator[None]:
-    """Say nothing of the zip file that aiida-core leaves open where writing fails, and that fails again as it is closed.
+    """Say nothing of the zip file that aiida-core leaves open where writing fails, and that fails as it is closed.
 
     pytest would tell that of the test, and fail it where warnings are errors.
     """
