@@ -109,7 +109,24 @@ def real_profile(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
         from aiida.tools.pytest_fixtures import aiida_profile_factory
 
         with inspect.unwrap(aiida_profile_factory)()(get_config()) as profile:
+            if not can_import(tmp_path_factory.mktemp('archive') / 'one.aiida'):
+                pytest.skip('aiida-core 2.6 with SQLAlchemy 2.0.0 cannot import any archive into core.sqlite_dos')
             yield profile
+
+
+def can_import(path: Path) -> bool:
+    """Return whether aiida-core imports an archive that it has made itself."""
+    from aiida import orm
+    from aiida.tools.archive import create_archive, import_archive
+
+    create_archive([orm.Int(1).store()], path)
+    try:
+        import_archive(path)
+        orm.Node.collection.delete(1)
+        import_archive(path)
+    except NotImplementedError:
+        return False
+    return True
 
 
 @pytest.mark.parametrize('test', SECTIONS)
@@ -159,7 +176,9 @@ def test_pytest_html_has_a_link_and_the_picture_in_the_row(failed_run: FailedRun
     assert found
     tests = json.loads(html.unescape(found.group(1)))['tests']
     for test in SECTIONS:
-        rows = [row for found in tests.values() for row in found if f'::{test}' in row['testId']]
+        # pytest-html 4.0 has them in the row of the phase that failed, later versions in all rows of the test.
+        all_rows = [row for found in tests.values() for row in found if f'::{test}' in row['testId']]
+        rows = [row for row in all_rows if row['extras']]
         names = [extra['name'] for extra in rows[0]['extras']]
         extras = {extra['name']: extra for extra in rows[0]['extras']}
         assert all(row['extras'] == rows[0]['extras'] for row in rows)
