@@ -56,12 +56,13 @@ def _measurements(folder: Path, sizes: Sizes, deadline: float) -> Iterator[Measu
 
     with open_profiles(folder / 'profiles') as profiles:
         # These import AiiDA, which looks for its configuration at that moment.
-        from . import bases, resets, states, storing
+        from . import bases, failures, resets, states, storing
 
         yield from resets.measurements(profiles, sizes)
         yield from storing.measurements(profiles, sizes)
         yield from bases.measurements(profiles, sizes)
         yield from states.measurements(profiles, sizes)
+        yield from failures.measurements(profiles, sizes, folder / 'failures')
     yield from processes.measurements(folder / 'processes', sizes, deadline)
 
 

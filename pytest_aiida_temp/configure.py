@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from .artifacts.starting import start as start_witness
 from .isolation import Isolation, isolation_of, set_isolation
 
 if TYPE_CHECKING:
@@ -16,7 +18,7 @@ if TYPE_CHECKING:
 _settings: pytest.StashKey[Settings] = pytest.StashKey()
 _isolated = pytest.StashKey[bool]()
 
-_FIELDS = ('enabled', 'reset', 'strict', 'durations')
+_FIELDS = ('enabled', 'reset', 'strict', 'report', 'artifacts', 'artifacts_for', 'durations')
 _NAMES = {field: 'aiida_temp' if field == 'enabled' else f'aiida_temp_{field}' for field in _FIELDS}
 _FLAGS = {field: f'--{name.replace("_", "-")}' for field, name in _NAMES.items()}
 
@@ -69,6 +71,39 @@ def add_options(parser: pytest.Parser) -> None:
         dest='aiida_temp_durations',
         help='List the N tests with the most time in storage, with nodes stored and SQL statements (N=0 for all).',
     )
+    group.addoption(
+        '--aiida-temp-report',
+        metavar='WHEN',
+        default=None,
+        dest='aiida_temp_report',
+        help='Show what is in the storage when a test fails: auto (the default, if there is anything to tell), always '
+        'or never.',
+    )
+    group.addoption(
+        '--aiida-temp-artifacts',
+        metavar='DIR',
+        default=None,
+        dest='aiida_temp_artifacts',
+        help='Write the storage of failing tests as archives, with pictures of the provenance, and list them in '
+        'DIR/index.html.',
+    )
+    group.addoption(
+        '--no-aiida-temp-artifacts',
+        action='store_const',
+        const=False,
+        dest='aiida_temp_artifacts',
+        help='Do not, where the ini setting `aiida_temp_artifacts` says so.',
+    )
+    group.addoption(
+        '--aiida-temp-artifacts-for',
+        metavar='WHICH',
+        default=None,
+        dest='aiida_temp_artifacts_for',
+        help='Do so for tests that failed (the default) or all.',
+    )
+    parser.addini('aiida_temp_report', 'Like --aiida-temp-report: auto, always or never.')
+    parser.addini('aiida_temp_artifacts', 'Like --aiida-temp-artifacts: a folder, from that of the ini file.')
+    parser.addini('aiida_temp_artifacts_for', 'Like --aiida-temp-artifacts-for: failed or all.')
     parser.addini('aiida_temp_durations', 'Like --aiida-temp-durations: a number.')
     parser.addini('aiida_temp_strict', 'Like --aiida-temp-strict: true or false.', type='bool')
     parser.addini('aiida_temp', 'Like --aiida-temp: true or false.', type='bool')
@@ -102,6 +137,9 @@ class _Defaults:
     reset = 'function'
     strict = False
     durations = None
+    report = 'auto'
+    artifacts = None
+    artifacts_for = 'failed'
 
 
 def _given(config: pytest.Config) -> dict[str, Given]:
@@ -115,11 +153,22 @@ def _given(config: pytest.Config) -> dict[str, Given]:
             found[field] = (flag, _FLAGS[field])
         elif ini:
             found[field] = (ini, f'ini setting `{name}`')
+    if 'artifacts' in found:
+        found['artifacts'] = (_folder(config, *found['artifacts']), found['artifacts'][1])
     if not found:
         return {}
     from .options import Given
 
     return {field: Given(*value) for field, value in found.items()}
+
+
+def _folder(config: pytest.Config, value: str, origin: str) -> str:
+    """Return the path of a folder that is given relative to where pytest was started, or to the ini file."""
+    if not value.strip():
+        raise pytest.UsageError(f'{origin}: {value!r} is not allowed; it must be the path of a folder.')
+    is_flag = origin == _FLAGS['artifacts']
+    base = config.invocation_params.dir if is_flag or config.inipath is None else config.inipath.parent
+    return os.path.normpath(base / os.path.expanduser(value))
 
 
 def _ini(config: pytest.Config, name: str) -> Any:
@@ -181,6 +230,8 @@ def configure(config: pytest.Config) -> None:
     start(config)
     if _isolated not in config.stash:
         _make_isolation(config, read_settings(config))
+    isolation = isolation_of(config)
+    isolation.before_failing = start_witness(config, isolation.settings).failed_in_teardown
     check_loaded_profile(config)
 
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from .isolation import Resets
     from .profile import Checkpoint, TempProfile
+    from .storage.since import Beginning
     from .storage.undo import HandOver
 
 
@@ -44,9 +45,35 @@ class Frames(ContentFrames):
         self._frames: list[Frame] = []
         self._between: Checkpoint | None = None
         """What the latest frame was left for, while other threads go on writing."""
+        self._earlier: list[Frame] = []
+        self._marks: dict[str, int] | None = None
 
     def __len__(self) -> int:
         return len(self._frames)
+
+    def begin(self, *, shares: bool) -> None:
+        """Note what there is when a test begins.
+
+        :param shares: the test may share storage with those before it, so that no checkpoint tells them apart.
+        """
+        self._earlier = list(self._frames)
+        self._marks = self._profile.storage.highest() if shares and self._frames else None
+
+    def beginning(self, node: Any) -> Beginning:
+        """Return since when what there is was stored by the current test.
+
+        :param node: the one whose frame covers what the test does.
+        """
+        from .storage.since import Beginning
+
+        own = [frame for frame in self._frames if frame.node is node and frame.instance is None]
+        new = [frame for frame in self._frames if not any(frame is earlier for earlier in self._earlier)]
+        is_shared = not own or own[-1] not in new
+        if self._marks is not None and is_shared:
+            return Beginning(marks=self._marks)
+        latest = own[-1:] or new[:1] or self._frames[-1:]
+        checkpoint = latest[0].checkpoint if latest else self._base
+        return Beginning(checkpoint.storage if checkpoint else None)
 
     def take_base(self) -> None:
         """Make what there is now the state outside of all scopes, instead of an empty storage."""

@@ -8,14 +8,15 @@ as long as the fixture lives, and everything narrower is undone.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from .profiles import OtherProfile, Profiles
-from .scopes import is_narrower, is_wanted_by, reset_scope, scope_node
+from .scopes import is_kept_off, is_narrower, is_wanted_by, reset_scope, scope_node
 from .starting import StartingStates
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from .leftovers import Leftovers
     from .options import Settings
     from .profile import Checkpoint, TempProfile
+    from .storage.since import Beginning
     from .storage.undo import HandOver
     from .takeover.serving import Takeover
 
@@ -35,6 +37,19 @@ _isolation: pytest.StashKey[Isolation] = pytest.StashKey()
 
 class IsolationWarning(pytest.PytestWarning):
     """Something cannot be isolated, or was left behind by a test."""
+
+
+@dataclass(frozen=True)
+class Subject:
+    """An ephemeral profile that a test runs on.
+
+    :param beginning: since when what it holds was stored by the test.
+    :param is_wanted: the test asked for it, rather than sharing a run with tests that do.
+    """
+
+    profile: TempProfile
+    beginning: Beginning
+    is_wanted: bool
 
 
 class Resets:
@@ -55,6 +70,8 @@ class Isolation:
         self.takeover: Takeover | None = None
         self.history: History | None = None
         """What tests had stored, once the profile was used."""
+        self.before_failing: Callable[[pytest.Item, BaseException], None] | None = None
+        """Called where a test fails in its tear-down, while the storage is as it was."""
         self._config = config
         self._setting_up: list[FixtureDef[Any]] = []
         self._item: pytest.Item | None = None
@@ -163,12 +180,33 @@ class Isolation:
             self._outsider = item
             if self.profiles.is_loaded():
                 self._join(item)
+        if self._item is item:
+            self._note_beginning()
+
+    def _note_beginning(self) -> None:
+        frames = self.profiles.frames
+        if frames is not None:
+            frames.begin(shares=self._wanted and self._scope(self._item) != 'function')  # type: ignore[arg-type]
+
+    def subject(self, item: pytest.Item) -> Subject | None:
+        """Return what a test runs on while it runs, if that is an ephemeral profile."""
+        frames = self.profiles.frames
+        if self._item is not item or frames is None or is_kept_off(item):
+            return None
+        beginning = frames.beginning(self._frame_node(item, 'function'))
+        return Subject(self.profiles.innermost, beginning, self._wanted)
+
+    @property
+    def is_running(self) -> bool:
+        """Whether a test runs on an ephemeral profile right now."""
+        return self._item is not None and self.profiles.frames is not None
 
     def join(self) -> TempProfile:
         """Return the profile to a fixture of wider scope that is first asked for by a test which does not use it."""
         profile: TempProfile = self.start()
         if self._item is None and self._outsider is not None:
             self._join(self._outsider)
+            self._note_beginning()
             self._has_joined = True
         return profile
 
@@ -335,6 +373,9 @@ class Isolation:
             def tear_down_and_inspect() -> None:
                 try:
                     tear_down()
+                except BaseException as exception:
+                    self._tell_of_failure(item, exception)
+                    raise
                 finally:
                     self._inspect(item)
 
@@ -344,13 +385,20 @@ class Isolation:
         if self._leftovers is None or not self.profiles:
             return
         found = self._leftovers.find()
+        failure = pytest.fail.Exception('\n'.join([f'{item.nodeid} left behind:', *found]), pytrace=False)
+        if found and self.settings.strict:
+            self._tell_of_failure(item, failure)
         for frames in self.profiles.all_frames:
             frames.leave(item)
             self.starting.end(frames, item)
         if found and self.settings.strict:
-            pytest.fail('\n'.join([f'{item.nodeid} left behind:', *found]), pytrace=False)
+            raise failure
         for what in self._leftovers.serious:
             self.warn(f'{item.nodeid} left behind {what}')
+
+    def _tell_of_failure(self, item: pytest.Item, error: BaseException) -> None:
+        if self.before_failing is not None:
+            self.before_failing(item, error)
 
     def warn(self, message: str) -> None:
         """Warn of something, at the fixture that is being set up or else at the test."""

@@ -5,12 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from os import PathLike, fspath
+from pathlib import Path
 from typing import Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, ValidationError, field_validator
 
 Scope = Literal['function', 'class', 'module', 'package', 'session']
 SCOPES: tuple[str, ...] = get_args(Scope)
+
+Told = Literal['auto', 'always', 'never']
+Recorded = Literal['failed', 'all']
+_ALLOWED_SETTINGS = {
+    'reset': f'one of {", ".join(SCOPES)}',
+    'report': f'one of {", ".join(get_args(Told))}',
+    'artifacts_for': f'one of {", ".join(get_args(Recorded))}',
+    'durations': 'a number of tests to list, or 0 for all of them',
+}
 
 MARKER = 'aiida_temp'
 
@@ -37,6 +47,9 @@ class Settings(BaseModel):
     :param reset: the scope after which storage is reset, where a marker does not say.
     :param strict: a test fails that leaves behind what a reset cannot undo or should not have to.
     :param durations: how many tests to list by what they asked of the storage, 0 for all, ``None`` for no list.
+    :param report: whether the report of a failing test has a section on the storage.
+    :param artifacts: the folder in which tests leave files.
+    :param artifacts_for: which tests do.
     """
 
     model_config = ConfigDict(frozen=True, extra='forbid')
@@ -45,6 +58,9 @@ class Settings(BaseModel):
     reset: Scope = 'function'
     strict: StrictBool = False
     durations: int | None = Field(default=None, ge=0)
+    report: Told = 'auto'
+    artifacts: Path | None = None
+    artifacts_for: Recorded = 'failed'
 
 
 class MarkerArguments(BaseModel):
@@ -92,10 +108,7 @@ def read_settings(given: Mapping[str, Given]) -> Settings:
     except ValidationError as exception:
         name = str(exception.errors()[0]['loc'][0])
         option = given[name]
-        allowed = {
-            'reset': f'one of {", ".join(SCOPES)}',
-            'durations': 'a number of tests to list, or 0 for all of them',
-        }.get(name, 'true or false')
+        allowed = _ALLOWED_SETTINGS.get(name, 'true or false')
         raise InvalidOptionError(f'{option.origin}: {option.value!r} is not allowed; it must be {allowed}.') from None
 
 

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from . import configure, markers, summary
+from . import configure, debugger, markers, summary
+from .artifacts.starting import tell_worker
+from .artifacts.witness import witness_of
 from .fixtures import aiida_temp_profile, aiida_temp_profile_factory, aiida_temp_session
 from .isolation import isolation_of
 
@@ -49,6 +51,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Prepare storage before anything is set up."""
     isolation_of(item.config).begin(item)
+    witness_of(item.config).begin(item)
 
 
 @pytest.hookimpl(specname='pytest_runtest_setup', trylast=True)
@@ -70,16 +73,28 @@ def pytest_fixture_setup(fixturedef: FixtureDef[Any], request: SubRequest) -> Ge
 def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> Generator[None]:
     """Finish with a test after all of it was torn down."""
     isolation_of(item.config).starting.next_item = nextitem
-    yield
+    with witness_of(item.config).watching(item, nextitem):
+        yield
     isolation_of(item.config).end(item)
 
 
-@pytest.hookimpl(hookwrapper=True)
+@pytest.hookimpl(hookwrapper=True, tryfirst=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Generator[None, Any, None]:
-    """Say where a stale node comes from."""
+    """Say where a stale node comes from, and what is in the storage."""
     outcome = yield
     if call.excinfo is not None:
         summary.explain(isolation_of(item.config), item, call.excinfo.value, outcome.get_result())
+    witness_of(item.config).attend(item, outcome.get_result())
+
+
+def pytest_enter_pdb(config: pytest.Config) -> None:
+    """Give the debugger the profile."""
+    debugger.enter(config)
+
+
+def pytest_leave_pdb(config: pytest.Config) -> None:
+    """Take it away again."""
+    debugger.leave(config)
 
 
 def pytest_assertrepr_compare(op: str, left: object, right: object) -> list[str] | None:
@@ -99,6 +114,12 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Hand the figures of a worker of xdist to the controller."""
     summary.send(session.config)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Let a worker of xdist write to the same folder."""
+    tell_worker(node.config, node.workerinput)
 
 
 @pytest.hookimpl(optionalhook=True)

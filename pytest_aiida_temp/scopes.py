@@ -29,6 +29,11 @@ def is_wanted_by(item: pytest.Item, settings: Settings) -> bool:
     return settings.enabled or not OWN_FIXTURES.isdisjoint(getattr(item, 'fixturenames', ()))
 
 
+def is_kept_off(item: pytest.Item) -> bool:
+    """Return whether a marker says that a test does not run on the ephemeral profile."""
+    return marker_key in item.stash and not item.stash[marker_key].profile
+
+
 def reset_scope(item: pytest.Item, settings: Settings) -> str | None:
     """Return the scope after which the storage is reset on account of a test, or ``None`` for never."""
     default: str = settings.reset

@@ -111,6 +111,11 @@ class Contents:
         return checkpoint
 
     @property
+    def first(self) -> StorageCheckpoint:
+        """The checkpoint of a storage just made."""
+        return self._checkpoints[0]
+
+    @property
     def latest(self) -> StorageCheckpoint:
         """The checkpoint that was taken last, of those that can be returned to."""
         return self._checkpoints[-1]

@@ -31,6 +31,8 @@ from .watching import Watchers
 if TYPE_CHECKING:
     from sqlalchemy.engine import Connection, Engine
 
+    from .since import Since
+
 MINIMUM_SQLITE_VERSION = (3, 36, 0)
 Result = TypeVar('Result')
 
@@ -125,6 +127,11 @@ class Database:
             session.catch_up(self._mappers)
         return session
 
+    def raw(self) -> sqlite3.Connection:
+        """Return the driver's connection of the calling thread, whatever state its session is in."""
+        session: StorageSession | None = getattr(self._local, 'session', None)
+        return (session or self.session()).raw
+
     def _begun(self, connection: Connection, raw: sqlite3.Connection) -> None:
         session = connection.info.get(SESSION, lambda: None)()
         if session is not None and session.resets != self._undo.resets:
@@ -167,6 +174,18 @@ class Database:
         spans = self._undo.absent(level)['db_dbnode']
         rows = (row for span in spans for row in session.raw.execute(statement, span).fetchall())
         return {key for (metadata,) in rows for key in _KEY.findall(metadata or '')}
+
+    def highest(self) -> dict[str, int]:
+        """Return the highest row id of each table that the calling thread sees."""
+        return self._undo.highest(self.raw())
+
+    def since(self, level: int, marks: dict[str, int] | None) -> dict[str, Since]:
+        """Return what became of the tables that have a uuid, as the calling thread sees it.
+
+        :param level: the checkpoint since when.
+        :param marks: the highest row ids since when, in its place.
+        """
+        return self._undo.since(self.raw(), level, marks)
 
     def restore(self, level: int, *, keep: bool = True) -> Changes:
         """Return to a checkpoint and return what was undone.

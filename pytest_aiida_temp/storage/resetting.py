@@ -113,6 +113,10 @@ class Resetting:
         """Return table, primary key and uuid of what was stored since a checkpoint, at most 100 per table."""
         return self._live.new_entities(checkpoint)
 
+    def highest(self) -> dict[str, int]:
+        """Return the highest row id of each table that the calling thread sees."""
+        return self._live.database.highest()
+
     def _reset(self, verb: str, undo: Callable[[], Changes]) -> None:
         try:
             changes = undo()

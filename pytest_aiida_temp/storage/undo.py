@@ -26,6 +26,7 @@ from typing import Any, NamedTuple
 
 from .images import PREFIX, Changes, TableChanges, UndoTable, quoted
 from .seeding import attach, detach, insert_all
+from .since import Since, rows_since
 from .spans import Span, without
 
 BUSY_TIMEOUT = 10.0
@@ -138,6 +139,26 @@ class UndoLog:
         """Return the row ids given out by now of rows that were not there at a checkpoint, by name of the table."""
         checkpoint, highest = self._stack[self._position(level)], self._highest(self._connection)
         return {table.name: checkpoint.absent(index, highest[index]) for index, table in enumerate(self.tables)}
+
+    def highest(self, connection: sqlite3.Connection) -> dict[str, int]:
+        """Return the highest row id of each table that a connection sees, by name of the table."""
+        return {table.name: mark for table, mark in zip(self.tables, self._highest(connection), strict=True)}
+
+    def since(self, connection: sqlite3.Connection, level: int, marks: dict[str, int] | None) -> dict[str, Since]:
+        """Return what became of the tables that have a uuid, as a connection sees it.
+
+        :param level: the checkpoint since when.
+        :param marks: the highest row ids since when, in its place.
+        """
+        position, highest = self._position(level), self._highest(connection)
+        levels = [] if marks else [checkpoint.level for checkpoint in self._stack[position:]]
+        found = {}
+        for index, table in enumerate(self.tables):
+            if 'uuid' in table.columns:
+                absent = self._stack[position].absent(index, highest[index])
+                born = ((marks[table.name], highest[index]),) if marks else absent
+                found[table.name] = rows_since(connection, table, born, levels)
+        return found
 
     def checkpoint(self) -> int:
         """Take a checkpoint and return its level.
