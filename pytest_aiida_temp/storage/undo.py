@@ -96,13 +96,11 @@ class UndoLog:
         self._when_busy = when_busy
         self._when_stuck = when_stuck
         found = connection.execute("SELECT name, sql FROM sqlite_master WHERE type = 'table' ORDER BY name").fetchall()
-        self.tables = [UndoTable(connection, name, sql) for name, sql in found if not name.startswith('sqlite_')]
+        own = ('sqlite_', PREFIX)
+        self.tables = [UndoTable(connection, name, sql) for name, sql in found if not name.startswith(own)]
         self._state = quoted(f'{PREFIX}state')
-        marks = ', '.join(f'{table.source} INTEGER' for table in self.tables)
-        connection.execute(f'CREATE TABLE {self._state} ({PREFIX}revision INTEGER, {PREFIX}level INTEGER, {marks})')
-        connection.execute(f'INSERT INTO {self._state} VALUES (0, 0{", NULL" * len(self.tables)})')
-        for table in self.tables:
-            table.create(connection)
+        if f'{PREFIX}state' not in dict(found):  # it is there in the copy of a database that has just been made
+            self._create(connection)
         highest = ', '.join(table.highest for table in self.tables)
         changed = ', '.join(f'EXISTS (SELECT 1 FROM {table.images})' for table in self.tables)
         self._select_highest = f'SELECT {highest}'
@@ -121,6 +119,13 @@ class UndoLog:
         self._dirty: set[int] = set()
         """Levels since whose checkpoint something changed, before the next one was taken."""
         self._seed: list[list[tuple[Any, ...]]] = []
+
+    def _create(self, connection: sqlite3.Connection) -> None:
+        marks = ', '.join(f'{table.source} INTEGER' for table in self.tables)
+        connection.execute(f'CREATE TABLE {self._state} ({PREFIX}revision INTEGER, {PREFIX}level INTEGER, {marks})')
+        connection.execute(f'INSERT INTO {self._state} VALUES (0, 0{", NULL" * len(self.tables)})')
+        for table in self.tables:
+            table.create(connection)
 
     def activate(self, connection: sqlite3.Connection) -> None:
         """Tell the triggers the latest checkpoint, as the first thing in a transaction that writes.
