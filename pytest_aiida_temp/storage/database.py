@@ -334,7 +334,9 @@ def _template(metadata: sqlalchemy.MetaData) -> sqlite3.Connection:
     counting = sqlalchemy.MetaData()
     for table in metadata.tables.values():
         copied = table.to_metadata(counting)
-        copied.dialect_options['sqlite']['autoincrement'] = copied.autoincrement_column is not None
+        keys = list(copied.primary_key)
+        is_number = len(keys) == 1 and isinstance(keys[0].type, sqlalchemy.Integer)
+        copied.dialect_options['sqlite']['autoincrement'] = is_number
     counting.create_all(engine, checkfirst=False)
     template.execute('CREATE TABLE alembic_version (version_num VARCHAR(32) PRIMARY KEY)')
     UndoLog(template)
