@@ -23,6 +23,7 @@ from sqlalchemy.pool import QueuePool
 from .images import Changes
 from .lazy import begin_lazily
 from .session import SESSION, StorageSession
+from .statements import Statements
 from .undo import BUSY_TIMEOUT, UndoLog, WriterBusyError
 
 if TYPE_CHECKING:
@@ -61,6 +62,8 @@ class Database:
         self._sessions: weakref.WeakSet[StorageSession] = weakref.WeakSet()
         self._mappers = {model.__tablename__: sqlalchemy.inspect(model) for model in _models()}
         self._lock = threading.Lock()
+        self.statements = Statements()
+        """Those built for queries before."""
 
     @staticmethod
     def _create_engine(uri: str, echo: bool) -> Engine:
