@@ -189,7 +189,7 @@ def _check(data: Any, ask_kept: Callable[[], Found], ask_built: Callable[[], Fou
     :raises QueryMismatchError: if that is not the same.
     """
     (found, error), (expected, expected_error) = _outcome(ask_kept), _outcome(ask_built)
-    if _told(error) != _told(expected_error) or _comparable(found) != _comparable(expected):
+    if _told(error) != _told(expected_error) or comparable(found) != comparable(expected):
         raise QueryMismatchError(f'kept: {error or found!r}, built: {expected_error or expected!r}, query: {data!r}')
     if expected_error:
         raise expected_error
@@ -202,16 +202,16 @@ def _told(error: Exception | None) -> tuple[type, str]:
 
 
 @functools.singledispatch
-def _comparable(found: Any) -> Any:
+def comparable(found: Any) -> Any:
     """Return what was found with the models in the place of the entities, of which there is a new one each time."""
     return getattr(found, 'bare_model', found)
 
 
-@_comparable.register(list)
+@comparable.register(list)
 def _(found: list[Any]) -> Any:
-    return [_comparable(each) for each in found]
+    return [comparable(each) for each in found]
 
 
-@_comparable.register(dict)
+@comparable.register(dict)
 def _(found: dict[Any, Any]) -> Any:
-    return {key: _comparable(each) for key, each in found.items()}
+    return {key: comparable(each) for key, each in found.items()}
