@@ -57,7 +57,7 @@ class Database:
         self.engine = self._create_engine(uri, echo)
         self._create_schema(version)
         self._undo = UndoLog(self._keeper, self._end_sessions_of_ended_threads, self._break_off_other_threads)
-        begin_lazily(self.engine, self._begun)
+        begin_lazily(self.engine, self._begun, _changes_rows)
         self._local = threading.local()
         self._sessions: weakref.WeakSet[StorageSession] = weakref.WeakSet()
         self._mappers = {model.__tablename__: sqlalchemy.inspect(model) for model in _models()}
@@ -267,6 +267,13 @@ class Database:
         self._local = threading.local()
         self.engine.dispose()
         self._keeper.close()
+
+
+def _changes_rows(connection: Connection, statement: str) -> None:
+    """Tell a session of a statement that may change rows that it has objects of."""
+    session = connection.info.get(SESSION, lambda: None)()
+    if session is not None:
+        session.changes_rows(statement)
 
 
 _WITH_UUID = [name for name, table in models.SqliteBase.metadata.tables.items() if 'uuid' in table.c]

@@ -66,8 +66,7 @@ JOINS = {
 }
 
 TEXTS = st.sampled_from(
-    ['%', '%', '', 'a', 'A%', '_', 'b\\%', "it's", 'é', 'é%', 'data.core.int.Int.', 'data.%', 'one', 'input_calc']
-    + ['create', 'x0', 'aiida_temp_0', '"', '[]', 'localhost', 'REPORT', 'other@localhost', 'key', 'value', '0']
+    ['', '%', '%', 'a', 'A%', '_', '0', 'b\\%', "it's", 'é', 'é%', '"', '[]', 'aiida_temp_0', 'one', 'x0', 'create']
 )
 NUMBERS = st.sampled_from([*range(-1, 20), 2_000_000_000, 2**31, 2**40])
 FLOATS = st.sampled_from([0.0, 0.5, 1.0, -2.5, 1e300, float('inf'), 2_000_000_000.5])
