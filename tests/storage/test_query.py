@@ -81,7 +81,7 @@ def test_an_aiida_core_that_builds_in_another_way_is_left_to_build(
     assert len(fresh) == 0
 
 
-def test_a_query_of_an_unknown_form_is_built_anew() -> None:
+def test_a_query_of_an_unknown_form_is_built_anew(temp_storage: SqliteTempBackend) -> None:
     with pytest.raises(UncertainError):
         shape_of({'path': [], 'filters': {}, 'something': 'else'})
     with pytest.raises(UncertainError):
