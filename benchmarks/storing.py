@@ -9,8 +9,9 @@ from functools import partial
 from typing import Any
 from uuid import uuid4
 
-from aiida.engine import calcfunction
-from aiida.orm import Float, FolderData, Group, Int, QueryBuilder
+from aiida.common.links import LinkType
+from aiida.engine import WorkChain, calcfunction, run
+from aiida.orm import CalculationNode, Float, FolderData, Group, Int, QueryBuilder, load_node
 
 from .measurement import Measurement, block
 from .nodes import insert_nodes
@@ -27,11 +28,13 @@ class _Case:
 
     :param make: prepares an open profile and returns what is timed.
     :param calls: in one turn.
+    :param limit: of the ratio to ``core.sqlite_temp``.
     """
 
     what: str
     make: Callable[[OpenProfile], Action]
     calls: int
+    limit: float = 1.0
 
 
 def measurements(profiles: Profiles, sizes: Sizes) -> list[Measurement]:
@@ -39,16 +42,26 @@ def measurements(profiles: Profiles, sizes: Sizes) -> list[Measurement]:
     few = max(1, sizes.calls // 10)
     queried = f'QueryBuilder over {sizes.queried:,} nodes, '
     cases = [
-        _Case('Int(1).store()', lambda _: _store_node, sizes.calls),
+        _Case('Int(1).store()', lambda _: _store_node, sizes.calls, 0.65),
         _Case('FolderData of 10 files', lambda _: _store_folder, sizes.calls // 2),
-        _Case('calcfunction', lambda _: _calculate, few),
+        _Case('five inputs linked to a CalculationNode and stored', _linking, few, 0.35),
+        _Case('get_incoming().all() of five inputs', _incoming, few, 0.4),
+        _Case('calc.inputs.x', _input, few, 0.4),
+        _Case('load_node(pk)', lambda _: partial(load_node, Int(1).store().pk), sizes.calls, 0.6),
+        _Case('load_node(uuid)', lambda _: partial(load_node, Int(1).store().uuid), sizes.calls, 0.6),
+        _Case('QueryBuilder().append(Int).count()', lambda _: _count, sizes.calls, 0.6),
+        _Case('calcfunction of two inputs', lambda _: _calculate, few, 0.6),
+        _Case('work chain of three steps', lambda _: _work, few, 0.6),
         _Case(f'group of {sizes.grouped:,} nodes', partial(_grouping, count=sizes.grouped), 1),
         _Case(f'{queried}projection', partial(_querying, count=sizes.queried, query=_project), few),
         _Case(f'{queried}whole nodes', partial(_querying, count=sizes.queried, query=_whole), 1),
     ]
     return [
         Measurement(
-            [Row(f'{case.what}, against {theirs.name}', Bound('ratio', 1.0)) for theirs in _others(profiles)],
+            [
+                Row(f'{case.what}, against {theirs.name}', Bound('ratio', limit))
+                for theirs, limit in zip(_others(profiles), (case.limit, 1.0), strict=True)
+            ],
             partial(_compare, profiles, case, sizes.rounds),
         )
         for case in cases
@@ -96,6 +109,60 @@ _add: Any = calcfunction(add)
 
 def _calculate() -> None:
     _add(Int(1), Int(2))
+
+
+class _ThreeSteps(WorkChain):
+    """Adds in the second of three steps."""
+
+    @classmethod
+    def define(cls, spec: Any) -> None:
+        """Define the work chain."""
+        super().define(spec)
+        spec.input('x', valid_type=Int)
+        spec.output('sum', valid_type=Int)
+        spec.outline(cls.first, cls.second, cls.third)
+
+    def first(self) -> None:
+        """Take the input."""
+        self.ctx.sum = self.inputs.x
+
+    def second(self) -> None:
+        """Add it to itself."""
+        self.ctx.sum = _add(self.ctx.sum, self.inputs.x)
+
+    def third(self) -> None:
+        """Return the sum."""
+        self.out('sum', self.ctx.sum)
+
+
+def _work() -> None:
+    run(_ThreeSteps, x=Int(1))
+
+
+def _count() -> int:
+    return int(QueryBuilder().append(Int).count())
+
+
+def _linking(_: OpenProfile) -> Action:
+    inputs = [Int(number).store() for number in range(5)]
+    return partial(_link, inputs)
+
+
+def _link(inputs: list[Int]) -> CalculationNode:
+    calculation = CalculationNode()
+    for number, node in enumerate(inputs):
+        calculation.base.links.add_incoming(node, LinkType.INPUT_CALC, f'x{number}')
+    return calculation.store()
+
+
+def _incoming(opened: OpenProfile) -> Action:
+    calculation = _linking(opened)()
+    return lambda: calculation.base.links.get_incoming().all()
+
+
+def _input(opened: OpenProfile) -> Action:
+    calculation = _linking(opened)()
+    return lambda: calculation.inputs.x0
 
 
 def _grouping(opened: OpenProfile, count: int) -> Action:

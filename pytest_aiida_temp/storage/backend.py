@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from .repository import SandboxShaRepositoryBackend
     from .session import StorageSession
+    from .statements import Statements
 
 LOGGER = AIIDA_LOGGER.getChild('storage.aiida_temp')
 
@@ -37,7 +38,8 @@ class SqliteTempBackend(Resetting, EntityCollections, LifeCycle):
     object lives; a backend that is then opened again is the same object, so nodes held meanwhile are usable again.
 
     :param profile: its ``storage_config`` may have ``filepath``, the folder to make the sandbox in, ``debug``, to log
-        every SQL statement, and ``advice``, what to tell a user who opens it in another process than ``owner``.
+        every SQL statement and to ask each query in two ways (see :mod:`.query`), and ``advice``, what to tell a user
+        who opens it in another process than ``owner``.
     :raises ~aiida.common.exceptions.UnreachableStorage: if the folder cannot be used, SQLite is too old, or the
         storage lives in the memory of another process.
     :raises ~aiida.common.exceptions.IncompatibleStorageSchema: if the schema is not the latest.
@@ -68,6 +70,16 @@ class SqliteTempBackend(Resetting, EntityCollections, LifeCycle):
         """Return a query builder."""
         self._live  # noqa: B018 - raises on a closed storage
         return TempQueryBuilder(self)
+
+    @property
+    def statements(self) -> Statements:
+        """The statements of queries that were asked before."""
+        return self._live.database.statements
+
+    @property
+    def checks_queries(self) -> bool:
+        """Whether each query is asked both by a kept statement and by one that aiida-core builds for it."""
+        return bool((self.profile.storage_config or {}).get('debug'))
 
     def get_backend_entity(self, model: Any) -> BackendEntity[Any]:
         """Return the backend entity for a row of one of the SQLite models."""

@@ -25,6 +25,7 @@ from sqlalchemy.pool import QueuePool
 from .images import Changes
 from .lazy import begin_lazily
 from .session import SESSION, StorageSession
+from .statements import Statements
 from .undo import BUSY_TIMEOUT, HandOver, UndoLog, WriterBusyError
 from .watching import Watchers
 
@@ -61,12 +62,14 @@ class Database:
         self.engine = self._create_engine(uri, echo)
         self._create_schema(version)
         self._undo = UndoLog(self._keeper, self._end_sessions_of_ended_threads, self._break_off_other_threads)
-        begin_lazily(self.engine, self._begun)
+        begin_lazily(self.engine, self._begun, _changes_rows)
         self.watchers = Watchers(self.engine)
         self._local = threading.local()
         self._sessions: weakref.WeakSet[StorageSession] = weakref.WeakSet()
         self._mappers = {model.__tablename__: sqlalchemy.inspect(model) for model in _models()}
         self._lock = threading.Lock()
+        self.statements = Statements()
+        """Those built for queries before."""
 
     @staticmethod
     def _create_engine(uri: str, echo: bool) -> Engine:
@@ -312,6 +315,13 @@ class Database:
         self._local = threading.local()
         self.engine.dispose()
         self._keeper.close()
+
+
+def _changes_rows(connection: Connection, statement: str) -> None:
+    """Tell a session of a statement that may change rows that it has objects of."""
+    session = connection.info.get(SESSION, lambda: None)()
+    if session is not None:
+        session.changes_rows(statement)
 
 
 _KEY = re.compile('[0-9a-f]{64}')

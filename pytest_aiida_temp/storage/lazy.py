@@ -21,10 +21,15 @@ _NOTHING: tuple[str, tuple[()]] = ('SELECT 1', ())
 _READS = ('SELECT', 'PRAGMA', 'EXPLAI')
 
 
-def begin_lazily(engine: Engine, begun: Callable[[Connection, sqlite3.Connection], None]) -> None:
+def begin_lazily(
+    engine: Engine,
+    begun: Callable[[Connection, sqlite3.Connection], None],
+    changes: Callable[[Connection, str], None],
+) -> None:
     """Begin transactions and savepoints of an engine in autocommit mode when the first statement writes.
 
     :param begun: called with SQLAlchemy's and the driver's connection when a transaction has begun.
+    :param changes: called with SQLAlchemy's connection and a statement that may change rows that are there.
     """
 
     def before(connection: Connection, cursor: Any, statement: str, parameters: Any, context: Any, _: bool) -> Any:
@@ -41,6 +46,8 @@ def begin_lazily(engine: Engine, begun: Callable[[Connection, sqlite3.Connection
                 begun(connection, cursor.connection)
             while waiting:
                 cursor.execute(f'SAVEPOINT {waiting.pop(0)}')
+            if not statement.startswith('INSERT INTO'):
+                changes(connection, statement)
         return statement, parameters
 
     event.listen(engine, 'before_cursor_execute', before, retval=True)

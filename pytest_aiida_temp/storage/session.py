@@ -2,28 +2,25 @@
 
 from __future__ import annotations
 
-import functools
-import json
 import sqlite3
 import threading
-import time
 import weakref
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import event
-from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 from sqlalchemy.orm import Session, SessionTransaction, make_transient, make_transient_to_detached
 from sqlalchemy.orm.attributes import instance_dict, instance_state, set_committed_value
 
-from .images import Changes, quoted
+from .images import Changes
+from .reading import Reading
 from .spans import Span, has
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import Connection
-    from sqlalchemy.orm import Mapper
+    from sqlalchemy.orm import InstanceState, Mapper
 
     from .watching import Watchers
 
@@ -33,19 +30,6 @@ SESSION = 'aiida_temp_session'
 MOST_MISSED = 50
 """Resets by other threads after which a session drops all it knows, instead of going through them one by one."""
 
-_DIALECT = SQLiteDialect_pysqlite(json_deserializer=json.loads)
-
-
-@dataclass(frozen=True)
-class _Reader:
-    """How to read one column of a row that is known to be there.
-
-    :param convert: from the driver's value to SQLAlchemy's.
-    """
-
-    statement: str
-    convert: Callable[[Any], Any]
-
 
 @dataclass(eq=False)
 class _Block:
@@ -53,18 +37,6 @@ class _Block:
 
     transaction: SessionTransaction
     of_query: bool
-
-
-@functools.lru_cache(maxsize=256)
-def _reader(mapper: Mapper[Any], name: str) -> _Reader | None:
-    """Return how to read an attribute, ``None`` if it is not a column."""
-    if name not in mapper.column_attrs:
-        return None
-    column: Any = mapper.column_attrs[name].columns[0]
-    kind = column.type.dialect_impl(_DIALECT)
-    convert = kind.result_processor(_DIALECT, None) or (lambda value: value)
-    table = quoted(column.table.name)
-    return _Reader(f'SELECT {quoted(column.name)} FROM {table} WHERE id = ?', convert)
 
 
 def _unlock_after_savepoint(session: StorageSession, ended: SessionTransaction) -> None:
@@ -99,6 +71,7 @@ class StorageSession(Session):
         connection.info[SESSION] = weakref.ref(self)
         self._blocks: list[_Block] = []
         self._reading = False
+        self._flushing_objects = False
         self.thread = threading.current_thread()
         """The thread whose session this is."""
         self._gone: weakref.WeakValueDictionary[tuple[Mapper[Any], int], Any] = weakref.WeakValueDictionary()
@@ -108,6 +81,7 @@ class StorageSession(Session):
 
         self.raw: sqlite3.Connection = connection.connection.driver_connection  # type: ignore[assignment]
         """The driver's connection."""
+        self._reading_again = Reading(self.raw)
 
     @property
     def in_block(self) -> bool:
@@ -115,30 +89,33 @@ class StorageSession(Session):
         return any(not block.of_query for block in self._blocks)
 
     def expire(self, instance: object, attribute_names: Iterable[str] | None = None) -> None:
-        """Forget what was loaded of an instance, or read the one attribute again at once.
+        """Forget what was loaded of an instance, or see to it at once that the one attribute is up to date.
 
-        aiida-core expires an attribute each time before it reads it. SQLAlchemy's way to load it then takes a
-        hundred times as long as the statement itself.
+        aiida-core expires an attribute each time before it reads it.
         """
         names = list(attribute_names or ())
-        if len(names) != 1 or not self._read_again(instance, names[0]):
+        if len(names) != 1 or not self._bring_up_to_date(instance_state(instance), names[0]):
             super().expire(instance, names or None)
 
-    def _read_again(self, instance: object, name: str) -> bool:
-        state = instance_state(instance)
-        if not state.persistent or state.session is not self or self._connection.engine.echo:
+    def _bring_up_to_date(self, state: InstanceState[Any], name: str) -> bool:
+        if not state.persistent or state.session is not self:
             return False
-        reader = _reader(state.mapper, name)
-        if reader is None:
-            return False
-        began = time.perf_counter()
-        row = self.raw.execute(reader.statement, (state.key[1][0],)).fetchone()  # type: ignore[index]
-        if self.watchers:
-            self.watchers.tell(reader.statement, 1, time.perf_counter() - began)
-        if row is None:
-            return False
-        set_committed_value(instance, name, reader.convert(row[0]))
-        return True
+        return self._reading_again.is_current(state, name, self.identity_map.all_states) or (
+            not self._connection.engine.echo and self._reading_again.read(state, name, self.watchers)
+        )
+
+    def flush(self, objects: Sequence[Any] | None = None) -> None:
+        """Write what was changed in objects."""
+        before, self._flushing_objects = self._flushing_objects, True
+        try:
+            super().flush(objects)
+        finally:
+            self._flushing_objects = before
+
+    def changes_rows(self, statement: str) -> None:
+        """Have objects read again after a statement that may change rows behind their back, in a cascade for one."""
+        if not self._flushing_objects or statement.startswith('DELETE'):
+            self._reading_again.suspect(self.identity_map.all_states())
 
     def commit(self) -> None:
         """Commit, or flush where an enclosing block has yet to decide."""
