@@ -17,8 +17,11 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Query, Session
     from sqlalchemy.sql import Executable
 
-MOST_KEPT = 256
-"""Shapes of which a storage remembers something at a time."""
+MOST_KEPT = 32
+"""Statements that a storage keeps at a time, of 100 to 200 kB each; processes of all kinds take some twenty."""
+
+MOST_NOTED = 512
+"""Shapes without a statement that it remembers at a time."""
 
 Kind: TypeAlias = Literal['all', 'first', 'count', 'dict']
 """What is asked of a query."""
@@ -132,36 +135,43 @@ class Mark(Enum):
 class Statements:
     """The statements of a storage by their shape, of which those used last are kept. Any thread may use it.
 
-    :param most: shapes of which something is remembered at a time.
+    :param most_kept: statements at a time.
+    :param most_noted: shapes without a statement at a time.
     """
 
-    def __init__(self, most: int = MOST_KEPT) -> None:
-        self._most = most
-        self._kept: OrderedDict[Hashable, Statement | Mark] = OrderedDict()
+    def __init__(self, most_kept: int = MOST_KEPT, most_noted: int = MOST_NOTED) -> None:
+        self._most_kept = most_kept
+        self._most_noted = most_noted
+        self._kept: OrderedDict[Hashable, Statement] = OrderedDict()
+        self._noted: OrderedDict[Hashable, Mark] = OrderedDict()
         self._lock = threading.Lock()
 
     def __len__(self) -> int:
         """Return how many statements are kept."""
-        with self._lock:
-            return sum(isinstance(found, Statement) for found in self._kept.values())
+        return len(self._kept)
 
     def look_up(self, shape: Hashable) -> Statement | Mark:
         """Return what is kept for a shape, which counts as seen from now on."""
         with self._lock:
-            found = self._kept.get(shape, Mark.NEW)
-            if found is Mark.NEW:
-                self._set(shape, Mark.SEEN)
-            else:
+            if shape in self._kept:
                 self._kept.move_to_end(shape)
+                return self._kept[shape]
+            found = self._noted.get(shape, Mark.NEW)
+            _set(self._noted, shape, Mark.SEEN if found is Mark.NEW else found, self._most_noted)
             return found
 
     def keep(self, shape: Hashable, found: Statement | Mark) -> None:
         """Keep a statement for a shape, or note that there is none."""
         with self._lock:
-            self._set(shape, found)
+            if isinstance(found, Statement):
+                self._noted.pop(shape, None)
+                _set(self._kept, shape, found, self._most_kept)
+            else:
+                _set(self._noted, shape, found, self._most_noted)
 
-    def _set(self, shape: Hashable, found: Statement | Mark) -> None:
-        self._kept[shape] = found
-        self._kept.move_to_end(shape)
-        while len(self._kept) > self._most:
-            self._kept.popitem(last=False)
+
+def _set(cache: OrderedDict[Hashable, Any], shape: Hashable, found: Any, most: int) -> None:
+    cache[shape] = found
+    cache.move_to_end(shape)
+    while len(cache) > most:
+        cache.popitem(last=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import tracemalloc
 import weakref
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
@@ -17,7 +18,7 @@ from pytest_aiida_temp import temp_profile
 from pytest_aiida_temp.storage import SqliteTempBackend, query
 from pytest_aiida_temp.storage.query import QueryMismatchError, TempQueryBuilder
 from pytest_aiida_temp.storage.shapes import UncertainError, shape_of
-from pytest_aiida_temp.storage.statements import Mark, Statements
+from pytest_aiida_temp.storage.statements import MOST_KEPT, Mark, Statements
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -98,8 +99,22 @@ def test_types_of_values_are_part_of_the_shape(temp_storage: SqliteTempBackend) 
     assert key({'in': [1]}) == key({'in': [2, 3]})
 
 
-def test_only_the_statements_used_last_are_kept() -> None:
-    statements = Statements(most=2)
+def test_only_the_statements_used_last_are_kept(fresh: Statements, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fresh, '_most_kept', 2)
+    columns = ['label', 'description', 'uuid']
+
+    for column in columns:
+        for _ in range(3):
+            orm.QueryBuilder().append(orm.Node, filters={column: 'one'}).count()
+
+    assert len(fresh) == 2
+    assert {key[1] for key in fresh._kept} == {
+        shape_of(orm.QueryBuilder().append(orm.Node, filters={column: 'two'}).as_dict()).key for column in columns[1:]
+    }
+
+
+def test_only_the_shapes_seen_last_are_noted() -> None:
+    statements = Statements(most_noted=2)
     for shape in 'ab':
         assert statements.look_up(shape) is Mark.NEW
     assert statements.look_up('a') is Mark.SEEN
@@ -107,6 +122,32 @@ def test_only_the_statements_used_last_are_kept() -> None:
 
     assert statements.look_up('a') is Mark.SEEN
     assert statements.look_up('b') is Mark.NEW
+
+
+def test_statements_take_little_memory(fresh: Statements, temp_storage: SqliteTempBackend) -> None:
+    def ask(number: int) -> None:
+        orm.QueryBuilder().append(orm.Int, filters={f'attributes.key{number}': 1}).all()
+
+    for number in range(MOST_KEPT + 1):
+        for _ in range(3):
+            ask(number)
+    assert len(fresh) == MOST_KEPT
+    temp_storage.get_session().get_bind().engine.clear_compiled_cache()
+    gc.collect()
+    tracemalloc.start()
+    try:
+        fresh._kept.clear()
+        for number in range(MOST_KEPT):
+            for _ in range(3):
+                ask(2 * MOST_KEPT + number)
+        temp_storage.get_session().get_bind().engine.clear_compiled_cache()
+        gc.collect()
+        taken = tracemalloc.get_traced_memory()[0]
+        fresh._kept.clear()
+        gc.collect()
+        assert taken - tracemalloc.get_traced_memory()[0] < 5_000_000
+    finally:
+        tracemalloc.stop()
 
 
 def test_statements_go_with_their_storage(profile: Any) -> None:
