@@ -52,7 +52,7 @@ def test_what_is_stored_and_read_is_counted_and_transactions_are_not(profile) ->
 
     with profile.count_queries() as queries:
         for _ in range(5):
-            assert node.label == ''
+            assert orm.load_node(node.pk).pk == node.pk
     assert [query.tables for query in queries] == [('db_dbnode',)] * 5
     assert len(queries.grouped()) == 1
 
@@ -100,8 +100,8 @@ def test_too_many_statements_fail_with_the_statements_grouped(pytester: pytest.P
         from aiida import orm
         from nodes import store
 
-        def labels(group):
-            return [node.label for node in group.nodes]
+        def labels(pks):
+            return [orm.load_node(pk).label for pk in pks]
 
         def test_few(aiida_temp_profile):
             with aiida_temp_profile.assert_max_queries(1) as queries:
@@ -109,10 +109,9 @@ def test_too_many_statements_fail_with_the_statements_grouped(pytester: pytest.P
             assert len(queries) == 1
 
         def test_many(aiida_temp_profile):
-            group = orm.Group('numbers').store()
-            group.add_nodes([orm.Int(number).store() for number in range(7)])
+            pks = [orm.Int(number).store().pk for number in range(7)]
             with aiida_temp_profile.assert_max_queries(2):
-                labels(group)
+                labels(pks)
     """)
 
     result = pytester.runpytest_inprocess()
@@ -121,7 +120,7 @@ def test_too_many_statements_fail_with_the_statements_grouped(pytester: pytest.P
     result.stdout.re_match_lines(
         [
             r'E +AssertionError: [0-9]+ SQL statements, at most 2 allowed:',
-            r'E +7 x SELECT \.\.\. FROM "db_dbnode" WHERE id = \?',
+            r'E +7 x SELECT \.\.\. FROM db_dbnode AS db_dbnode_1 WHERE .* AND db_dbnode_1\.id = \?',
             r'E +db_dbnode; [0-9.]+ ms',
             r'E +7 from test_too_many_statements_fail_with_the_statements_grouped\.py:5',
         ]
