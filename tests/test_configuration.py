@@ -153,6 +153,7 @@ def test_the_fixture_does_not_touch_the_users_configuration(pytester: pytest.Pyt
     assert read(home) == before
 
 
+@pytest.mark.long
 def test_a_script_does_not_touch_the_users_configuration(pytester: pytest.Pytester, home: Path) -> None:
     pytester.makepyfile(
         script="""
@@ -192,6 +193,7 @@ CHILD = """
 """
 
 
+@pytest.mark.long
 def test_a_process_that_a_test_starts_finds_no_profile_that_it_could_use(pytester: pytest.Pytester, home: Path) -> None:
     pytester.makepyfile(child=CHILD)
     pytester.makepyfile("""
@@ -248,6 +250,7 @@ def test_all_files_lie_in_the_folder_that_the_user_names(pytester: pytest.Pytest
     assert [path.name for path in (pytester.path / 'named').glob('aiida-temp-*')] != []
 
 
+@pytest.mark.long
 def test_a_killed_run_leaves_nothing_outside_the_folder_that_pytest_prunes(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -13,9 +13,8 @@ EXAMPLES = Path(__file__).parent.parent / 'examples'
 TESTS = sorted(EXAMPLES.glob('test_*.py'))
 
 
-@pytest.mark.parametrize(
-    'flags', [pytest.param(('--aiida-temp',), id='flag'), pytest.param((), id='no flag', marks=pytest.mark.long)]
-)
+@pytest.mark.long
+@pytest.mark.parametrize('flags', [('--aiida-temp',), ()], ids=['flag', 'no flag'])
 def test_examples_pass(pytester: pytest.Pytester, flags: tuple[str, ...]) -> None:
     result = pytester.runpytest_subprocess(EXAMPLES, *flags, '-p', 'no:cacheprovider')
 

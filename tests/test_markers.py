@@ -208,6 +208,7 @@ def test_a_wrong_marker_is_found_under_a_right_one(pytester: pytest.Pytester) ->
     result.stderr.fnmatch_lines(["*aiida_temp(reset='test')*"])
 
 
+@pytest.mark.long
 def test_a_wrong_argument_is_visible_at_the_end_of_a_parallel_run(pytester: pytest.Pytester) -> None:
     pytester.makepyfile("""
         import pytest

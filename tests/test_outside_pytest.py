@@ -89,6 +89,7 @@ def test_what_cannot_be_used_is_named_and_nothing_stays_loaded(tmp_path: Path) -
     assert loaded() is before
 
 
+@pytest.mark.long
 def test_a_process_that_does_not_close_its_profile_ends_well(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(
         script="""
@@ -158,6 +159,7 @@ CASES = """
 """
 
 
+@pytest.mark.long
 def test_test_cases_and_the_example_of_one_run_on_the_profile_with_unittest(
     pytester: pytest.Pytester, archive: Path
 ) -> None:
@@ -207,6 +209,7 @@ def test_the_examples_in_docstrings_and_pages_are_run_each_from_fresh_storage(py
     pages.assert_outcomes(passed=1)
 
 
+@pytest.mark.long
 def test_the_example_of_a_notebook_runs(pytester: pytest.Pytester) -> None:
     nbclient = pytest.importorskip('nbclient')
     nbformat = pytest.importorskip('nbformat')

@@ -113,6 +113,7 @@ def test_a_module_that_cannot_be_imported_is_recorded(record: Record) -> None:
     assert error.startswith('ImportError')
 
 
+@pytest.mark.long
 def test_workers_of_xdist_record_each_test_once(record: Record) -> None:
     pytest.importorskip('xdist', reason='tests how the recording gets on with pytest-xdist')
 

@@ -143,6 +143,7 @@ def test_a_run_that_is_interrupted_ends_at_once_and_the_next_starts_fresh(
     pytester.runpytest_inprocess('test_b.py').assert_outcomes(passed=1)
 
 
+@pytest.mark.long
 def test_a_signal_ends_a_run_that_is_inside_a_transaction(
     pytester: pytest.Pytester, temporary: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -314,6 +314,7 @@ def test_a_thread_with_nodes_of_an_undone_test_gets_errors_and_can_go_on(pyteste
     pytester.runpytest_inprocess().assert_outcomes(passed=7, warnings=1)
 
 
+@pytest.mark.long
 def test_threads_that_write_and_read_all_the_time_neither_crash_nor_disturb_a_run(pytester: pytest.Pytester) -> None:
     busy = BUSY.replace('ROUNDS', str(ROUNDS))
     pytester.makepyfile(test_a=busy + END, test_b=busy)  # in the second, threads go on to the end of the run

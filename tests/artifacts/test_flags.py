@@ -66,6 +66,7 @@ def test_a_flag_wins_over_an_ini_setting(
     assert (TITLE in result.stdout.str()) is has_section
 
 
+@pytest.mark.long
 def test_nothing_of_it_is_imported_while_tests_pass(pytester: pytest.Pytester) -> None:
     pytester.makepyfile("""
         import sys

@@ -151,6 +151,7 @@ def test_processes_that_write_at_once_do_not_take_anything_from_each_other(tmp_p
     assert not list(tmp_path.glob('.aiida-temp-incoming*'))
 
 
+@pytest.mark.long
 def test_workers_of_xdist_write_to_one_folder_and_their_reports_tell_all(pytester: pytest.Pytester) -> None:
     pytest.importorskip('xdist', reason='tests how workers of pytest-xdist share the folder')
     pytester.makepyfile(SUITE)

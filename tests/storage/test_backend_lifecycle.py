@@ -324,6 +324,7 @@ def test_a_profile_that_nobody_refers_to_takes_its_initialised_storage_along(tmp
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.long
 def test_nothing_is_left_when_the_interpreter_ends_and_a_fork_takes_nothing_away(tmp_path: Path) -> None:
     code = """
         import io, os

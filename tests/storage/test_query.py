@@ -124,6 +124,7 @@ def test_only_the_shapes_seen_last_are_noted() -> None:
     assert statements.look_up('b') is Mark.NEW
 
 
+@pytest.mark.long
 def test_statements_take_little_memory(fresh: Statements, temp_storage: SqliteTempBackend) -> None:
     def ask(number: int) -> None:
         orm.QueryBuilder().append(orm.Int, filters={f'attributes.key{number}': 1}).all()
