@@ -6,12 +6,24 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
+from tempfile import mkdtemp
 from typing import Any
 from uuid import uuid4
 
 from aiida.common.links import LinkType
-from aiida.engine import WorkChain, calcfunction, run
-from aiida.orm import CalculationNode, Float, FolderData, Group, Int, QueryBuilder, load_node
+from aiida.engine import WorkChain, calcfunction, run, run_get_node
+from aiida.orm import (
+    CalculationNode,
+    Computer,
+    Float,
+    FolderData,
+    Group,
+    InstalledCode,
+    Int,
+    QueryBuilder,
+    load_node,
+)
 
 from .measurement import Measurement, block
 from .nodes import insert_nodes
@@ -52,6 +64,7 @@ def measurements(profiles: Profiles, sizes: Sizes) -> list[Measurement]:
         _Case('QueryBuilder().append(Int).count()', lambda _: _count, sizes.calls, 0.6),
         _Case('calcfunction of two inputs', lambda _: _calculate, few, 0.6),
         _Case('work chain of three steps', lambda _: _work, few, 0.6),
+        _Case('core.arithmetic.add calculation job', _job, few, 0.8),
         _Case(f'group of {sizes.grouped:,} nodes', partial(_grouping, count=sizes.grouped), 1),
         _Case(f'{queried}projection', partial(_querying, count=sizes.queried, query=_project), few),
         _Case(f'{queried}whole nodes', partial(_querying, count=sizes.queried, query=_whole), 1),
@@ -137,6 +150,30 @@ class _ThreeSteps(WorkChain):
 
 def _work() -> None:
     run(_ThreeSteps, x=Int(1))
+
+
+def _job(opened: OpenProfile) -> Action:
+    folder = Path(mkdtemp(dir=opened.profile.storage_config['filepath']))
+    computer = Computer(
+        label=uuid4().hex,
+        hostname='localhost',
+        transport_type='core.local',
+        scheduler_type='core.direct',
+        workdir=str(folder),
+    ).store()
+    computer.set_minimum_job_poll_interval(0.0)
+    computer.configure(safe_interval=0.0)
+    code = InstalledCode(
+        computer=computer, filepath_executable='/bin/bash', default_calc_job_plugin='core.arithmetic.add'
+    ).store()
+
+    def add() -> None:
+        builder = code.get_builder()
+        builder.x, builder.y = Int(1), Int(2)
+        _, process = run_get_node(builder)
+        assert process.is_finished_ok, process.exit_message
+
+    return add
 
 
 def _count() -> int:
