@@ -64,6 +64,7 @@ def pytester(
             monkeypatch.delenv(name)
     # The order inside is part of what is tested; pytest-asyncio warns of a setting.
     monkeypatch.setenv('PYTEST_ADDOPTS', '-p no:randomly -p no:asyncio')
+    monkeypatch.setattr(sys, 'breakpointhook', sys.__breakpointhook__)  # debugpy takes it, which Jupyter imports
     pytester.makepyfile(nodes=_NODES)
     before = get_manager().get_profile()
     get_manager().unload_profile()
