@@ -7,6 +7,7 @@ Connections are in autocommit mode; see :mod:`.lazy` for when a transaction begi
 
 from __future__ import annotations
 
+import atexit
 import functools
 import gc
 import re
@@ -350,6 +351,7 @@ def _template(metadata: sqlalchemy.MetaData) -> sqlite3.Connection:
     counting.create_all(engine, checkfirst=False)
     template.execute('CREATE TABLE alembic_version (version_num VARCHAR(32) PRIMARY KEY)')
     UndoLog(template)
+    atexit.register(template.close)
     return template
 
 
