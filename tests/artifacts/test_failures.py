@@ -22,6 +22,8 @@ from pytest_aiida_temp.artifacts.section import MOST_LINES, TITLE
 if TYPE_CHECKING:
     from conftest import FailedRun
 
+pytestmark = pytest.mark.long
+
 ONE_NODE = r'This test stored 1 node, 0 groups, 0 computers\. It found 0 nodes, 0 groups, 0 computers\.'
 SECTIONS = {
     'test_wrong_executable': [
