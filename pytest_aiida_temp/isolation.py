@@ -75,6 +75,7 @@ class Isolation:
         self._config = config
         self._setting_up: list[FixtureDef[Any]] = []
         self._item: pytest.Item | None = None
+        self._kept_for: pytest.Item | None = None
         self._wanted = False
         self._is_aside = False
         self._outsider: pytest.Item | None = None
@@ -388,13 +389,19 @@ class Isolation:
         failure = pytest.fail.Exception('\n'.join([f'{item.nodeid} left behind:', *found]), pytrace=False)
         if found and self.settings.strict:
             self._tell_of_failure(item, failure)
-        for frames in self.profiles.all_frames:
-            frames.leave(item)
-            self.starting.end(frames, item)
+        if self._kept_for is not item:  # else the next test leaves what has ended
+            for frames in self.profiles.all_frames:
+                frames.leave(item)
+                self.starting.end(frames, item)
         if found and self.settings.strict:
             raise failure
         for what in self._leftovers.serious:
             self.warn(f'{item.nodeid} left behind {what}')
+
+    def keep_for_debugger(self, item: pytest.Item) -> None:
+        """Reset only before the next test if the debugger opens over a tear-down that has failed."""
+        if self._config.getoption('usepdb', False):
+            self._kept_for = item
 
     def _tell_of_failure(self, item: pytest.Item, error: BaseException) -> None:
         if self.before_failing is not None:

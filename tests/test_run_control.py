@@ -260,9 +260,10 @@ def test_a_debugger_sees_what_the_test_stored_and_the_next_starts_fresh(
     result = pytester.runpytest_inprocess('--pdb', debugger, *flag)
 
     result.assert_outcomes(passed=4, failed=2, errors=2)
-    assert [line for line in result.outlines if line.startswith('debugger') and '(teardown)' not in line] == [
+    assert [line for line in result.outlines if line.startswith('debugger')] == [
         'debugger in test_fails (call) 4',
         'debugger in test_set_up_fails (setup) 2',
+        'debugger in test_finalizer_fails (teardown) 2',
         'debugger in test_breakpoint (call) 3',
         'debugger in TestCase::test_fails (call) 5',
     ]

@@ -88,6 +88,7 @@ class Witness:
         attempt = self._attempt
         if isinstance(error, pytest.exit.Exception) or not isinstance(error, (Exception, pytest.fail.Exception)):
             return
+        isolation_of(self._config).keep_for_debugger(item)
         if attempt is not None and attempt.item is item and attempt.at_teardown is None:
             attempt.at_teardown = (self._take(attempt),)
 
