@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Query, Session
     from sqlalchemy.sql import Executable
 
-MOST_KEPT = 32
+MOST_KEPT = 28
 """Statements that a storage keeps at a time, of 100 to 200 kB each; processes of all kinds take some twenty."""
 
 MOST_NOTED = 512
