@@ -53,12 +53,12 @@ class Entry:
         (folder / ENTRY).write_text(json.dumps(asdict(self), indent=1), encoding='utf-8')
 
     @classmethod
-    def read(cls, folder: Path) -> Entry | None:
+    def read(cls, folder: Path, name: str = ENTRY) -> Entry | None:
         """Return the entry of a folder, ``None`` if it is not one of ours."""
         if folder.is_symlink():
             return None
         try:
-            return cls(**json.loads((folder / ENTRY).read_text(encoding='utf-8')))
+            return cls(**json.loads((folder / name).read_text(encoding='utf-8')))
         except (OSError, ValueError, TypeError):
             return None
 
@@ -102,22 +102,32 @@ def place(incoming: Path, entry: Entry) -> Path:
 
 
 def _make_room(target: Path, run: str) -> None:
-    """Remove a folder of an earlier run, unless another process of this one has just put its own there."""
-    aside = _unused(target.parent, run)
-    os.rename(target, aside)
-    now = Entry.read(aside)
-    if now is not None and now.run != run:
-        remove(aside)
-    if aside.exists():
-        os.rename(aside, target)
+    """Remove a folder of an earlier run, unless another process of this one has just put its own there.
+
+    Whose it is stands in its entry, so a process that removes it takes that first, under another name: nobody else can
+    take it then, and the folder itself stays where it is.
+    """
+    taken = target / f'{ENTRY}.{uuid4().hex}'
+    try:
+        os.rename(target / ENTRY, taken)
+    except FileNotFoundError:
+        return
+    entry = Entry.read(target, taken.name)
+    if entry is not None and entry.run != run:
+        _empty(target, [*entry.files, taken.name])
+    else:
+        os.rename(taken, target / ENTRY)
 
 
 def remove(folder: Path) -> None:
     """Remove what was written into a folder, and the folder itself if nothing else is in it."""
     entry = Entry.read(folder)
-    if entry is None:
-        return
-    for name in [*entry.files, ENTRY]:
+    if entry is not None:
+        _empty(folder, [*entry.files, ENTRY])
+
+
+def _empty(folder: Path, files: list[str]) -> None:
+    for name in files:
         (folder / name).unlink(missing_ok=True)
     inside = (path for path in folder.rglob('*') if path.is_dir() and not path.is_symlink())
     for path in [*sorted(inside, reverse=True), folder]:
