@@ -267,6 +267,40 @@ def test_each_parameter_of_a_fixture_starts_without_the_data_of_the_others(
     pytester.runpytest_inprocess().assert_outcomes(passed=6)
 
 
+def test_what_one_instance_of_a_wide_fixture_deleted_is_back_with_its_files_although_they_were_cleared_since(
+    pytester: pytest.Pytester,
+) -> None:
+    pytester.makepyfile("""
+        import io
+        import pytest
+        from aiida import orm
+        from aiida.tools import delete_nodes
+        from nodes import count
+
+        @pytest.fixture(scope='session')
+        def base(aiida_temp_session):
+            return orm.SinglefileData(io.BytesIO(b'content')).store()
+
+        @pytest.fixture(scope='module', params=['deletes', 'leaves'])
+        def instance(request, base, aiida_temp_session):
+            if request.param == 'deletes':
+                delete_nodes([base.pk], dry_run=False)
+            return request.param
+
+        @pytest.fixture(scope='module')
+        def cleared(aiida_temp_session):
+            aiida_temp_session.reset()
+
+        def test_of_instance(instance, cleared, base, aiida_temp_profile):
+            if instance == 'deletes':
+                assert count() == 0
+            else:
+                assert base.get_content(mode='rb') == b'content'
+    """)
+
+    pytester.runpytest_inprocess().assert_outcomes(passed=2)
+
+
 def test_a_wide_fixture_that_fails_to_finish_takes_its_data_with_it(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(
         test_a="""

@@ -184,8 +184,14 @@ class Contents:
 
     @_one_at_a_time
     def excise(self, checkpoint: StorageCheckpoint) -> Changes:
-        """Undo in the database what happened between a checkpoint and the next one; keep what came after that."""
+        """Undo in the database what happened between a checkpoint and the next one; keep what came after that.
+
+        A node that is back has its files again, also if they were removed after that, when nothing needed them.
+        """
         changes = self.database.excise(checkpoint.database)
+        if 'db_dbnode' in changes:
+            keys = self.database.keys((row - 1, row) for row in changes['db_dbnode'].rows)
+            self.repository.bring_back(keys, checkpoint.repository)
         self.repository.excise(checkpoint.repository)
         self._checkpoints.remove(checkpoint)
         return changes

@@ -14,7 +14,7 @@ import re
 import sqlite3
 import threading
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import uuid4
 
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from sqlalchemy.engine import Connection, Engine
 
     from .since import Since
+    from .spans import Span
 
 MINIMUM_SQLITE_VERSION = (3, 36, 0)
 Result = TypeVar('Result')
@@ -178,11 +179,13 @@ class Database:
 
     def used_keys(self, level: int) -> set[str]:
         """Return the keys of all files of nodes stored since a checkpoint."""
-        session = self.session()
-        session.commit()
-        statement = 'SELECT repository_metadata FROM db_dbnode WHERE id > ? AND id <= ?'
-        spans = self._undo.absent(level)['db_dbnode']
-        rows = (row for span in spans for row in session.raw.execute(statement, span).fetchall())
+        self.session().commit()
+        return self.keys(self._undo.absent(level)['db_dbnode'])
+
+    def keys(self, nodes: Iterable[Span]) -> set[str]:
+        """Return the keys of all files of nodes with these row ids."""
+        statement, raw = 'SELECT repository_metadata FROM db_dbnode WHERE id > ? AND id <= ?', self.raw()
+        rows = (row for span in nodes for row in raw.execute(statement, span).fetchall())
         return {key for (metadata,) in rows for key in _KEY.findall(metadata or '')}
 
     def highest(self) -> dict[str, int]:

@@ -124,6 +124,17 @@ class Journals:
         position = self._position(level)
         self._merge(self._stack.pop(position), self._stack[position - 1])
 
+    def bring_back(self, key: str, level: int) -> None:
+        """Have a file that was there at a checkpoint be there ever since."""
+        since = [journal for journal in self._stack[self._position(level) :] if key in journal.added | journal.removed]
+        if not since or key in since[0].added:
+            return
+        for journal in since:
+            journal.added.discard(key)
+            if key in journal.removed:
+                journal.removed.discard(key)
+                os.replace(self._kept(key, journal), self._path(key))
+
     @staticmethod
     def _was_absent(key: str, journals: Iterable[Journal]) -> bool:
         """Return whether a file that is there now was not there at the checkpoint of the first of the journals."""

@@ -237,6 +237,12 @@ class SandboxShaRepositoryBackend(SandboxRepositoryBackend):
         with self._lock:
             self._journals.excise(level)
 
+    def bring_back(self, keys: Iterable[str], level: int) -> None:
+        """Have objects that were there at a checkpoint be there ever since, whatever removed them."""
+        with self._lock:
+            for key in keys:
+                self._journals.bring_back(key, level)
+
     def clear(self) -> None:
         """Delete all objects, as a change that a restore undoes."""
         self.delete_objects(list(self.list_objects()))

@@ -165,29 +165,39 @@ def _with_counts(state: State, before: State, now: State, needed: Iterable[str])
 
 def _needed_files(entry: Entry, now: State) -> set[str]:
     """Return the keys of what was put since the latest entry, and of what nodes stored since refer to."""
-    column = SCHEMA[0].columns['db_dbnode'].index('repository_metadata')
     stored = [row for pk, row in now.tables['db_dbnode'].items() if pk not in entry.state.tables['db_dbnode']]
-    referred = {key for row in stored for key in re.findall('[0-9a-f]{64}', row[column] or '')}
+    referred = {key for row in stored for key in _keys(row)}
     return (entry.puts | referred) & now.files.keys()
+
+
+def _keys(node: tuple[Any, ...]) -> set[str]:
+    """Return the keys of the files of a node."""
+    column = SCHEMA[0].columns['db_dbnode'].index('repository_metadata')
+    return set(re.findall('[0-9a-f]{64}', node[column] or ''))
 
 
 def excise(before: State, after: State, later: list[State]) -> list[State]:
     """Return later states as if what happened between two states had not.
 
+    A node that is as it was has its files ever since.
+
     :raises UnsoundError: if what happened later relies on it.
     """
-    states = [after, *later]
+    states, put_back = [after, *later], set()
     for name in before.tables:
         for row in {*before.tables[name], *after.tables[name]}:
             old, new = before.tables[name].get(row), after.tables[name].get(row)
             if old != new:
+                if name == 'db_dbnode' and old and all(state.tables[name].get(row) == new for state in states):
+                    put_back |= _keys(old)
                 states = list(_undone(states, name, row, old, new))
         counts = {state.counts[name] for state in states}
         if counts == {after.counts[name]} and before.counts[name] < after.counts[name]:
             states = [replace(state, counts={**state.counts, name: before.counts[name]}) for state in states]
     if not all(SCHEMA[0].is_sound(state) for state in states):
         raise UnsoundError
-    return states
+    files = {key: before.files[key] for key in put_back & before.files.keys()}
+    return [replace(state, files=state.files | files) for state in states]
 
 
 def _undone(states: list[State], name: str, row: int, old: Any, new: Any) -> Iterator[State]:

@@ -15,6 +15,7 @@ from aiida import orm
 from aiida.common.exceptions import InvalidOperation, NotExistent
 from aiida.common.links import LinkType
 from aiida.orm.entities import EntityTypes
+from aiida.repository import Repository
 from aiida.tools import delete_nodes
 from model import SCHEMA, State
 from sqlalchemy.exc import SQLAlchemyError
@@ -229,7 +230,9 @@ class Operations:
     # Files
 
     def store_file(self, pick: int, held: Any) -> Any:
-        return orm.SinglefileData(io.BytesIO(b'%d' % (pick % 4))).store()
+        node = orm.SinglefileData(io.BytesIO(b'%d' % (pick % 4))).store()
+        self.puts.update(Repository.flatten(node.base.repository.metadata).values())
+        return node
 
     def put_file(self, pick: int, held: Any) -> None:
         self.puts.add(self.storage.get_repository().put_object_from_filelike(io.BytesIO(b'%d' % (pick % 4))))
