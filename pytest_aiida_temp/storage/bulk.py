@@ -91,6 +91,7 @@ def update(session: StorageSession, entity_type: EntityTypes, rows: Rows) -> Non
 def delete_nodes(session: StorageSession, pks: Iterable[int]) -> None:
     """Delete nodes with their links, comments, logs and group memberships."""
     # As one JSON value, since SQLite limits the number of variables.
+    known = session.identity_map.values()  # SQLAlchemy raises a `KeyError` for one that is collected just then
     wanted = sqlalchemy.func.json_each(json.dumps(list(pks))).table_valued('value')
     for column in (
         models.DbGroupNodes.dbnode_id,
@@ -102,6 +103,7 @@ def delete_nodes(session: StorageSession, pks: Iterable[int]) -> None:
     ):
         statement = sqlalchemy.delete(column.class_).where(column.in_(sqlalchemy.select(wanted.c.value)))
         session.execute(statement, execution_options={'synchronize_session': 'fetch'})
+    del known
 
 
 def _with_attribute_names(row: dict[str, Any], keys: set[str]) -> dict[str, Any]:

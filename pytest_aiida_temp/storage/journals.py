@@ -105,7 +105,7 @@ class Journals:
         if apart:
             target = Journal(level)
             self._stack.insert(position + 1, target)
-        needed = (latest.added | latest.used | set(used)) - latest.removed
+        needed = {key for key in {*latest.added, *latest.used, *used} if os.path.exists(self._path(key))}
         for key in needed:
             if self._was_absent(key, [*between, latest]):
                 self._add(key, target)
