@@ -18,15 +18,15 @@ if TYPE_CHECKING:
 
     from .isolation import Resets
     from .profile import Checkpoint, TempProfile
+    from .storage.marks import HandOver
     from .storage.since import Beginning
-    from .storage.undo import HandOver
 
 
 class Frames(ContentFrames):
     """The frames of a run, widest first.
 
     :param resets: what counts them.
-    :param before_reset: called with the checkpoint that is about to be returned to.
+    :param undone: called after a reset with table, primary key and uuid of what it took away.
     :param settle: called after what may have loaded the profile while tests run on another one.
     """
 
@@ -34,12 +34,12 @@ class Frames(ContentFrames):
         self,
         profile: TempProfile,
         resets: Resets,
-        before_reset: Callable[[Checkpoint], None],
+        undone: Callable[[list[tuple[str, int, str]]], None],
         settle: Callable[[], None] = lambda: None,
     ) -> None:
         self._resets = resets
         self._profile = profile
-        self._before_reset = before_reset
+        self._undone = undone
         self._settle = settle
         self._base: Checkpoint | None = None
         self._frames: list[Frame] = []
@@ -252,11 +252,10 @@ class Frames(ContentFrames):
         frame = self._frames[position]
         del self._frames[position:]
         began = time.perf_counter()
-        self._profile.storage.abandon()
-        if frame.content is None:
-            self._before_reset(frame.checkpoint)
         goes_on = bool(self._frames and self._profile.storage.threads())
-        self._profile.restore_if_there(frame.checkpoint, keep=goes_on)
+        undone = self._profile.restore_if_there(frame.checkpoint, keep=goes_on)
+        if frame.content is None:
+            self._undone(undone)
         self._between = frame.checkpoint if goes_on else None
         self._count(began)
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 import re
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from types import TracebackType
-from typing import Any
+from typing import Any, NamedTuple
 
 CAPACITY = 5000
 """How many entities are remembered, the latest ones."""
@@ -19,8 +18,7 @@ _KIND = re.compile('no (Group|Computer|User|Comment|Log)s? ')
 _UUID = re.compile('[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}')
 
 
-@dataclass(frozen=True)
-class Stored:
+class Stored(NamedTuple):
     """An entity that a test stored and a reset undid.
 
     :param table: the table it was in.
@@ -46,7 +44,7 @@ class History:
         self._runs += 1
 
     def note(self, test: str, entities: Iterable[tuple[str, int, str]]) -> None:
-        """Note what a reset is about to undo.
+        """Note what a reset has undone.
 
         :param test: the node id of the test that stored it.
         :param entities: table, primary key and uuid of each.

@@ -27,9 +27,9 @@ if TYPE_CHECKING:
     from .history import History
     from .leftovers import Leftovers
     from .options import Settings
-    from .profile import Checkpoint, TempProfile
+    from .profile import TempProfile
+    from .storage.marks import HandOver
     from .storage.since import Beginning
-    from .storage.undo import HandOver
     from .takeover.serving import Takeover
 
 _isolation: pytest.StashKey[Isolation] = pytest.StashKey()
@@ -112,11 +112,11 @@ class Isolation:
 
         if self.durations is not None:
             self.durations.watch(profile)
-        return Frames(profile, self.resets, lambda checkpoint: self._note(profile, checkpoint), self.profiles.settle)
+        return Frames(profile, self.resets, self._note, self.profiles.settle)
 
-    def _note(self, profile: TempProfile, checkpoint: Checkpoint) -> None:
-        if self.history and profile.storage.has(checkpoint.storage):
-            self.history.note(self._test, profile.storage.new_entities(checkpoint.storage))
+    def _note(self, undone: list[tuple[str, int, str]]) -> None:
+        if self.history is not None:
+            self.history.note(self._test, undone)
 
     @contextmanager
     def further_profile(self, context: AbstractContextManager[TempProfile]) -> Iterator[TempProfile]:

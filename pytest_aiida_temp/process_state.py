@@ -64,7 +64,7 @@ class ProcessState:
         if manager._broker is not self.broker:
             _let_go_of_broker(manager)
         manager._persister = None
-        if profile.options != self.options or profile.default_user_email != self.email:
+        if profile.dictionary.get('options', {}) != self.options or profile.default_user_email != self.email:
             profile.options = deepcopy(self.options)
             profile.default_user_email = self.email
             profile.storage.reset_default_user()

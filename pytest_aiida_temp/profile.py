@@ -23,7 +23,7 @@ from .storage.lifecycle import ENTRY_POINT
 if TYPE_CHECKING:
     from .storage import SqliteTempBackend
     from .storage.contents import StorageCheckpoint
-    from .storage.undo import HandOver
+    from .storage.marks import HandOver
 
 DEFAULT_USER_EMAIL = 'test@localhost'
 
@@ -210,10 +210,14 @@ class TempProfile(ProfileTools, Profile):
         :raises ~pytest_aiida_temp.storage.contents.CheckpointGoneError: if the checkpoint is gone.
         :raises ~aiida.common.exceptions.InvalidOperation: if another thread keeps a transaction open.
         """
+        self._return_to(checkpoint, keep=keep)
+
+    def _return_to(self, checkpoint: Checkpoint, *, keep: bool) -> list[tuple[str, int, str]]:
         with self.loaded_meanwhile():
-            self.storage.restore(checkpoint.storage, keep=keep)
+            undone = self.storage.restore(checkpoint.storage, keep=keep)
             checkpoint.process.restore(self)
             self.set_options_meanwhile()
+        return undone
 
     @contextmanager
     def loaded_meanwhile(self) -> Iterator[None]:
@@ -244,16 +248,18 @@ class TempProfile(ProfileTools, Profile):
         finally:
             self.restore(checkpoint, keep=False)
 
-    def restore_if_there(self, checkpoint: Checkpoint, *, keep: bool = False) -> None:
+    def restore_if_there(self, checkpoint: Checkpoint, *, keep: bool = False) -> list[tuple[str, int, str]]:
         """Return to a checkpoint, or to the latest one if a test returned to one before it.
 
         :param keep: the checkpoint itself remains, to be returned to again.
+        :returns: table, primary key and uuid of what was stored since, at most 100 per table.
         """
-        if self.storage.has(checkpoint.storage):
-            self.restore(checkpoint, keep=keep)
-        else:
-            self.storage.restore(self.storage.latest_checkpoint)
-            checkpoint.process.restore(self)
+        storage = self.storage
+        if storage.has(checkpoint.storage):
+            return self._return_to(checkpoint, keep=keep)
+        undone = storage.restore(storage.latest_checkpoint)
+        checkpoint.process.restore(self)
+        return undone
 
     def excise(self, checkpoint: Checkpoint) -> None:
         """Undo in the storage what happened between a checkpoint and the next one; keep what came after that."""

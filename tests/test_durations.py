@@ -119,7 +119,7 @@ def test_resets_and_checkpoints_are_not_booked_on_the_call(pytester: pytest.Pyte
                 return wrapper
 
             with pytest.MonkeyPatch.context() as patch:
-                for name in ('restore', 'checkpoint'):
+                for name in ('restore_if_there', 'checkpoint'):
                     patch.setattr(TempProfile, name, noting(name, getattr(TempProfile, name)))
                 yield
     """)
@@ -137,11 +137,11 @@ def test_resets_and_checkpoints_are_not_booked_on_the_call(pytester: pytest.Pyte
     result = pytester.runpytest_inprocess('-s', *flags)
 
     result.assert_outcomes(passed=2)
-    noted = set(re.findall(r'(restore|checkpoint) of [^:]*::(test_[a-z]+) [(](\w+)', result.stdout.str()))
+    noted = set(re.findall(r'(restore_if_there|checkpoint) of [^:]*::(test_[a-z]+) [(](\w+)', result.stdout.str()))
     for test in ('test_marked', 'test_fixture'):
         assert {(what, phase) for what, name, phase in noted if name == test} == {
             ('checkpoint', 'setup'),
-            ('restore', 'teardown'),
+            ('restore_if_there', 'teardown'),
         }
 
 

@@ -138,7 +138,7 @@ END = """
 @pytest.fixture(autouse=True)
 def _less_patience(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have the storage of runs in this process give up waiting for a thread before long."""
-    for name in 'database', 'undo':
+    for name in 'database', 'exclusive':
         module = import_module(f'pytest_aiida_temp.storage.{name}')
         monkeypatch.setattr(module, 'BUSY_TIMEOUT', PATIENCE)
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from .backend import SqliteTempBackend
     from .images import Changes
-    from .undo import HandOver
+    from .marks import HandOver
 
 P = ParamSpec('P')
 Result = TypeVar('Result')
@@ -195,11 +195,6 @@ class Contents:
         self.repository.excise(checkpoint.repository)
         self._checkpoints.remove(checkpoint)
         return changes
-
-    @_one_at_a_time
-    def new_entities(self, checkpoint: StorageCheckpoint) -> list[tuple[str, int, str]]:
-        """Return table, primary key and uuid of what was stored since a checkpoint, at most 100 per table."""
-        return self.database.new_entities(checkpoint.database, 100)
 
     @_one_at_a_time
     def insert_from(self, other: Contents) -> bool:

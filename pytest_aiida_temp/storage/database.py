@@ -23,16 +23,18 @@ from aiida.storage.sqlite_zip import models
 from aiida.storage.sqlite_zip.utils import create_sqla_engine
 from sqlalchemy.pool import QueuePool
 
+from .exclusive import BUSY_TIMEOUT, WriterBusyError
 from .images import Changes
 from .lazy import begin_lazily
 from .session import SESSION, StorageSession
 from .statements import Statements
-from .undo import BUSY_TIMEOUT, HandOver, UndoLog, WriterBusyError
+from .undo import UndoLog
 from .watching import Watchers
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import Connection, Engine
 
+    from .marks import HandOver
     from .since import Since
     from .spans import Span
 
@@ -155,27 +157,6 @@ class Database:
         """Commit what the calling thread has pending, take a checkpoint and return its level."""
         self.session().commit()
         return self._undo.checkpoint()
-
-    def new_entities(self, level: int, limit: int) -> list[tuple[str, int, str]]:
-        """Return table, id and uuid of rows inserted since a checkpoint, of the latest at most ``limit`` per table.
-
-        Nothing is found while another thread writes.
-        """
-        try:
-            if self._undo.is_at(level):
-                return []
-            absent = self._undo.absent(level)
-            statement = 'SELECT id, uuid FROM {} WHERE id > ? AND id <= ? ORDER BY id DESC LIMIT ?'
-            return [
-                (name, *row)
-                for name in _WITH_UUID
-                for span in absent[name]
-                for row in self._keeper.execute(statement.format(name), (*span, limit)).fetchall()
-            ]
-        except sqlite3.OperationalError as exception:
-            if 'locked' not in str(exception):
-                raise
-            return []
 
     def used_keys(self, level: int) -> set[str]:
         """Return the keys of all files of nodes stored since a checkpoint."""
@@ -329,7 +310,6 @@ def _changes_rows(connection: Connection, statement: str) -> None:
 
 
 _KEY = re.compile('[0-9a-f]{64}')
-_WITH_UUID = [name for name, table in models.SqliteBase.metadata.tables.items() if 'uuid' in table.c]
 
 
 @functools.lru_cache(maxsize=4)

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from .spans import Span
 
 PREFIX = 'aiida_temp_'
 """Begins the name of every table and trigger of the log itself."""
+
+KEPT = f'{PREFIX}kept'
+"""The column of the log's state that says whether there may be images of any table."""
+
+MOST_NAMED = 100
+"""How many of the rows of one table that a restore takes away are named, the latest ones."""
 
 
 @dataclass(frozen=True)
@@ -20,17 +27,20 @@ class TableChanges:
     :param lost: rows that were new and are gone for good; their ids may be given out again.
     :param rows: rows that were put back as they had been.
     :param deleted: rows that are gone but for those in ``rows``, and may be put back by a later restore.
+    :param named: row id and uuid of the latest of those that were new, if the table has one.
     """
 
     lost: tuple[Span, ...] = ()
     rows: frozenset[int] = frozenset()
     deleted: tuple[Span, ...] = ()
+    named: tuple[tuple[int, str], ...] = ()
 
     def after(self, earlier: TableChanges | None) -> TableChanges:
         """Return these changes together with those that were undone before them."""
         if earlier is None:
             return self
-        return TableChanges(self.lost + earlier.lost, self.rows | earlier.rows)
+        named = (self.named + earlier.named)[:MOST_NAMED]
+        return TableChanges(self.lost + earlier.lost, self.rows | earlier.rows, named=named)
 
 
 Changes = dict[str, TableChanges]
@@ -95,16 +105,23 @@ class UndoTable:
             f'CREATE TRIGGER {name} {event} ON {self.source} '
             f'WHEN {condition}{row}.{self.row} <= (SELECT {self.source} FROM {state}) BEGIN '
             f'INSERT INTO {self.images} SELECT {PREFIX}level, {image} FROM {state} WHERE NOT EXISTS '
-            f'(SELECT 1 FROM {self.images} i WHERE i.level = {PREFIX}level AND i.row = {row}.{self.row}); END'
+            f'(SELECT 1 FROM {self.images} i WHERE i.level = {PREFIX}level AND i.row = {row}.{self.row}); '
+            f'UPDATE {state} SET {KEPT} = 1 WHERE NOT {KEPT}; END'
         )
 
-    def restore(self, connection: sqlite3.Connection, level: int, absent: Iterable[Span]) -> TableChanges:
+    def restore(
+        self, connection: sqlite3.Connection, level: int, absent: Sequence[Span], *, has_images: bool = True
+    ) -> TableChanges:
         """Return the table to its state at the checkpoint ``level`` and drop what was kept for it.
 
         :param absent: the row ids that were not there.
+        :param has_images: whether anything may be kept at all.
         """
-        for above, upto in absent:
-            connection.execute(f'DELETE FROM {self.source} WHERE {self.row} > ? AND {self.row} <= ?', (above, upto))
+        named = self._named(connection, absent)
+        for span in absent:
+            connection.execute(f'DELETE FROM {self.source} WHERE {self.row} > ? AND {self.row} <= ?', span)
+        if not has_images:
+            return TableChanges(tuple(absent), named=named)
         self.drop(connection, level, absent)
         found = connection.execute(f'SELECT row, existed FROM {self.images} WHERE level = ?', (level,)).fetchall()
         if found:
@@ -116,7 +133,18 @@ class UndoTable:
             )
             connection.execute(f'DELETE {of_level}', (level,))
         born = tuple((row - 1, row) for row, existed in found if not existed)
-        return TableChanges((*absent, *born), frozenset(row for row, existed in found if existed))
+        return TableChanges((*absent, *born), frozenset(row for row, existed in found if existed), named=named)
+
+    def _named(self, connection: sqlite3.Connection, spans: Sequence[Span]) -> tuple[tuple[int, str], ...]:
+        """Return row id and uuid of the latest of the rows with these ids."""
+        if 'uuid' not in self.columns:
+            return ()
+        statement = (
+            f'SELECT {self.row}, uuid FROM {self.source} WHERE {self.row} > ? AND {self.row} <= ? '
+            f'ORDER BY {self.row} DESC LIMIT {MOST_NAMED}'
+        )
+        found = (row for span in reversed(spans) for row in connection.execute(statement, span).fetchall())
+        return tuple(islice(found, MOST_NAMED))
 
     def count_from(self, connection: sqlite3.Connection, mark: int) -> None:
         """Have the next row get the id after ``mark``, above which there must be none."""

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
     from .contents import Contents
     from .images import Changes
+    from .marks import HandOver
     from .session import StorageSession
-    from .undo import HandOver
     from .watching import Watchers
 
 
@@ -63,14 +63,16 @@ class Resetting:
         """The checkpoint that was taken last, of those that can be returned to."""
         return self._live.latest
 
-    def restore(self, checkpoint: StorageCheckpoint, *, keep: bool = True) -> None:
+    def restore(self, checkpoint: StorageCheckpoint, *, keep: bool = True) -> list[tuple[str, int, str]]:
         """Return to a checkpoint; those taken after it are gone, and so is what is not committed.
 
         :param keep: the checkpoint itself remains.
+        :returns: table, primary key and uuid of what was stored since, at most 100 per table.
         :raises CheckpointGoneError: if the checkpoint is gone.
         :raises ~aiida.common.exceptions.InvalidOperation: if another thread keeps a transaction open.
         """
-        self._reset('reset', lambda: self._live.restore(checkpoint, keep=keep))
+        changes = self._reset('reset', lambda: self._live.restore(checkpoint, keep=keep))
+        return [(name, *row) for name, undone in changes.items() for row in undone.named]
 
     def insert_checkpoint(self, before: StorageCheckpoint) -> StorageCheckpoint:
         """Take a checkpoint of the same state as a given one, ahead of it."""
@@ -109,15 +111,11 @@ class Resetting:
         """Return the other threads that have a session and still run."""
         return self._live.database.threads()
 
-    def new_entities(self, checkpoint: StorageCheckpoint) -> list[tuple[str, int, str]]:
-        """Return table, primary key and uuid of what was stored since a checkpoint, at most 100 per table."""
-        return self._live.new_entities(checkpoint)
-
     def highest(self) -> dict[str, int]:
         """Return the highest row id of each table that the calling thread sees."""
         return self._live.database.highest()
 
-    def _reset(self, verb: str, undo: Callable[[], Changes]) -> None:
+    def _reset(self, verb: str, undo: Callable[[], Changes]) -> Changes:
         try:
             changes = undo()
         except sqlite3.OperationalError as exception:
@@ -127,6 +125,7 @@ class Resetting:
         if models.DbUser.__tablename__ in changes:
             self.reset_default_user()
         self._fresh_autogroup = None
+        return changes
 
     @property
     def _autogroup(self) -> AutogroupManager:

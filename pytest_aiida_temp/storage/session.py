@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import sqlite3
 import threading
 import weakref
@@ -230,8 +231,9 @@ class StorageSession(Session):
         dropped = []
         for mapper, undone in known:
             dropped += [(mapper, instance) for instance in self._loaded_in(mapper, undone.lost)]
-            for key in [key for key in self._gone if key[0] is mapper and has(undone.lost, key[1])]:
-                del self._gone[key]
+            if self._gone:
+                for key in [key for key in self._gone if key[0] is mapper and has(undone.lost, key[1])]:
+                    del self._gone[key]
             for instance in self._loaded_in(mapper, undone.deleted):
                 if instance_state(instance).key[1][0] not in undone.rows:  # type: ignore[index]
                     self._remember(instance)
@@ -303,7 +305,17 @@ class StorageSession(Session):
     def _forget_collections(self, mapper: Mapper[Any], instance: Any) -> None:
         """Expire the collections that may hold the instance: those of the user, computer or node it refers to."""
         loaded = instance_dict(instance)
-        for relationship in mapper.relationships:
-            owner = None if relationship.uselist else loaded.get(relationship.key)
+        for name, collections in _owners(mapper):
+            owner = loaded.get(name)
             if owner is not None and owner in self:
-                self.expire(owner, [key for key, other in relationship.mapper.relationships.items() if other.uselist])
+                self.expire(owner, collections)
+
+
+@functools.cache
+def _owners(mapper: Mapper[Any]) -> list[tuple[str, list[str]]]:
+    """Return the attributes that refer to one other object, with the names of the collections which that may have."""
+    return [
+        (relationship.key, [key for key, other in relationship.mapper.relationships.items() if other.uselist])
+        for relationship in mapper.relationships
+        if not relationship.uselist
+    ]

@@ -18,63 +18,16 @@ state that was consistent the order of the rows does not matter, and no ``ON DEL
 from __future__ import annotations
 
 import sqlite3
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
 
-from .images import PREFIX, Changes, TableChanges, UndoTable, quoted
+from .exclusive import Exclusive
+from .images import KEPT, PREFIX, Changes, TableChanges, UndoTable, quoted
+from .marks import Checkpoint, HandOver
 from .seeding import attach, detach, insert_all
 from .since import Since, rows_since
 from .spans import Span, without
-
-BUSY_TIMEOUT = 10.0
-"""Seconds to wait for another thread's transaction."""
-
-PATIENCE = 1.0
-"""Seconds to wait for it before it is broken off."""
-
-
-@dataclass(frozen=True)
-class _Checkpoint:
-    """A checkpoint: under which level images are kept, and the mark of each table.
-
-    :param holes: by position of the table, row ids up to the mark that were not there either.
-    """
-
-    level: int
-    marks: tuple[int, ...]
-    holes: dict[int, tuple[Span, ...]] = field(default_factory=dict)
-
-    def absent(self, table: int, highest: int) -> tuple[Span, ...]:
-        """Return the row ids up to ``highest`` of rows that were not there."""
-        holes, mark = self.holes.get(table, ()), self.marks[table]
-        return (*holes, (mark, highest)) if mark < highest else holes
-
-    def with_mark(self, table: int, mark: int) -> _Checkpoint:
-        """Return this checkpoint with another mark for a table."""
-        return replace(self, marks=(*self.marks[:table], mark, *self.marks[table + 1 :]))
-
-    def with_rows(self, table: int, rows: tuple[Span, ...], highest: int) -> _Checkpoint:
-        """Return this checkpoint as if certain rows had been there already."""
-        holes = without(self.absent(table, highest), rows)
-        return replace(self.with_mark(table, highest), holes={**self.holes, table: holes})
-
-
-class HandOver(NamedTuple):
-    """What became of a checkpoint that was to be handed over.
-
-    :param is_given: its changes were given to an earlier one, rather than staying with the one before it.
-    :param changed: rows that were older were changed or deleted.
-    """
-
-    is_given: bool
-    changed: bool
-
-
-class WriterBusyError(sqlite3.OperationalError):
-    """Another connection kept a transaction open in which it had written."""
 
 
 class UndoLog:
@@ -83,7 +36,7 @@ class UndoLog:
     :param connection: a connection in autocommit mode (``isolation_level=None``) on which foreign keys are not
         enforced and which nothing else uses: what is written through it does not count as a change.
     :param when_busy: called once when another connection is writing, before that is waited for.
-    :param when_stuck: called once when it goes on for longer than ``PATIENCE``.
+    :param when_stuck: called once when it goes on for longer than ``exclusive.PATIENCE``.
     """
 
     def __init__(
@@ -93,8 +46,7 @@ class UndoLog:
         when_stuck: Callable[[], None] = lambda: None,
     ) -> None:
         self._connection = connection
-        self._when_busy = when_busy
-        self._when_stuck = when_stuck
+        self._transaction = Exclusive(when_busy, when_stuck).transaction
         found = connection.execute("SELECT name, sql FROM sqlite_master WHERE type = 'table' ORDER BY name").fetchall()
         own = ('sqlite_', PREFIX)
         self.tables = [UndoTable(connection, name, sql) for name, sql in found if not name.startswith(own)]
@@ -102,16 +54,18 @@ class UndoLog:
         if f'{PREFIX}state' not in dict(found):  # it is there in the copy of a database that has just been made
             self._create(connection)
         highest = ', '.join(table.highest for table in self.tables)
-        changed = ', '.join(f'EXISTS (SELECT 1 FROM {table.images})' for table in self.tables)
+        is_kept = [f'EXISTS (SELECT 1 FROM {table.images})' for table in self.tables]
         self._select_highest = f'SELECT {highest}'
-        self._select_changes = f'SELECT {highest}, {changed}'
+        self._select_changes = f'SELECT {KEPT}, {highest} FROM {self._state}'
+        self._select_kept = f'SELECT {", ".join(is_kept)}'
+        self._update_kept = f'UPDATE {self._state} SET {KEPT} = {" OR ".join(is_kept)}'
         self._select_revision = f'SELECT {PREFIX}revision FROM {self._state}'
         self._update_state = f'UPDATE {self._state} SET {PREFIX}revision = ?, {PREFIX}level = ?, ' + ', '.join(
             f'{table.source} = ?' for table in self.tables
         )
         self.resets = 0
         """How often something was undone, as of the transaction that is open."""
-        self._stack: list[_Checkpoint] = []
+        self._stack: list[Checkpoint] = []
         self._revision = 0
         self._next_level = 1
         self._seen = -1
@@ -122,8 +76,9 @@ class UndoLog:
 
     def _create(self, connection: sqlite3.Connection) -> None:
         marks = ', '.join(f'{table.source} INTEGER' for table in self.tables)
-        connection.execute(f'CREATE TABLE {self._state} ({PREFIX}revision INTEGER, {PREFIX}level INTEGER, {marks})')
-        connection.execute(f'INSERT INTO {self._state} VALUES (0, 0{", NULL" * len(self.tables)})')
+        columns = f'{PREFIX}revision INTEGER, {PREFIX}level INTEGER, {KEPT} INTEGER'
+        connection.execute(f'CREATE TABLE {self._state} ({columns}, {marks})')
+        connection.execute(f'INSERT INTO {self._state} VALUES (0, 0, 0{", NULL" * len(self.tables)})')
         for table in self.tables:
             table.create(connection)
 
@@ -176,7 +131,7 @@ class UndoLog:
                 self._known, self._seen = self._highest(self._connection), self._data_version()
                 self._dirty.update(checkpoint.level for checkpoint in self._stack[-1:])
         self._next_level = level + 1
-        self._set_stack([*self._stack, _Checkpoint(level, self._known)])
+        self._set_stack([*self._stack, Checkpoint(level, self._known)])
         if len(self._stack) == 1:
             self._seed = [
                 self._connection.execute(f'SELECT {table.row}, {table.names} FROM {table.source}').fetchall()
@@ -257,12 +212,12 @@ class UndoLog:
     def _give(
         self,
         connection: sqlite3.Connection,
-        this: _Checkpoint,
-        into: _Checkpoint,
-        between: list[_Checkpoint],
+        this: Checkpoint,
+        into: Checkpoint,
+        between: list[Checkpoint],
         *,
         apart: bool,
-    ) -> list[_Checkpoint]:
+    ) -> list[Checkpoint]:
         """Move the images of one checkpoint past others, and return these as they are with its rows."""
         highest = self._highest(connection)
         for index, table in enumerate(self.tables):
@@ -276,7 +231,7 @@ class UndoLog:
                 between = [checkpoint.with_rows(index, born, highest[index]) for checkpoint in between]
         return between
 
-    def _is_sound(self, connection: sqlite3.Connection, checkpoints: list[_Checkpoint]) -> bool:
+    def _is_sound(self, connection: sqlite3.Connection, checkpoints: list[Checkpoint]) -> bool:
         """Return whether checkpoints can be restored with all constraints holding, by doing so and undoing it."""
         connection.execute('SAVEPOINT trying')
         broken: set[tuple[object, ...]] = set()
@@ -348,7 +303,7 @@ class UndoLog:
             self._seen = -1
             detach(connection)
 
-    def _set_stack(self, stack: list[_Checkpoint]) -> None:
+    def _set_stack(self, stack: list[Checkpoint]) -> None:
         self._stack = stack
         self._revision += 1
 
@@ -361,17 +316,19 @@ class UndoLog:
     def _highest(self, connection: sqlite3.Connection) -> tuple[int, ...]:
         return tuple(connection.execute(self._select_highest).fetchone())
 
-    def _undo(self, connection: sqlite3.Connection, checkpoint: _Checkpoint, changes: Changes) -> None:
-        row = connection.execute(self._select_changes).fetchone()
-        count = len(self.tables)
-        for index, (table, highest, is_kept) in enumerate(zip(self.tables, row[:count], row[count:], strict=True)):
-            absent = checkpoint.absent(index, highest)
+    def _undo(self, connection: sqlite3.Connection, checkpoint: Checkpoint, changes: Changes) -> None:
+        any_kept, *highest = connection.execute(self._select_changes).fetchone()
+        kept = connection.execute(self._select_kept).fetchone() if any_kept else [False] * len(highest)
+        for index, (table, mark, is_kept) in enumerate(zip(self.tables, highest, kept, strict=True)):
+            absent = checkpoint.absent(index, mark)
             if not absent and not is_kept:
                 continue
-            undone = table.restore(connection, checkpoint.level, absent)
-            if highest > checkpoint.marks[index]:
+            undone = table.restore(connection, checkpoint.level, absent, has_images=is_kept)
+            if mark > checkpoint.marks[index]:
                 table.count_from(connection, checkpoint.marks[index])
             changes[table.name] = undone.after(changes.get(table.name))
+        if any_kept:
+            connection.execute(self._update_kept)
 
     def _deactivate(self, connection: sqlite3.Connection) -> None:
         """Keep no images of what the log does itself, until the next transaction that writes."""
@@ -383,38 +340,3 @@ class UndoLog:
     def _data_version(self) -> int:
         version: int = self._connection.execute('PRAGMA data_version').fetchone()[0]
         return version
-
-    def _begin(self, connection: sqlite3.Connection) -> None:
-        try:
-            connection.execute('BEGIN IMMEDIATE')
-            return
-        except sqlite3.OperationalError as exception:
-            if 'locked' not in str(exception):
-                raise
-        self._when_busy()
-        began, stuck = time.monotonic(), False
-        while True:
-            try:
-                connection.execute('BEGIN IMMEDIATE')
-                return
-            except sqlite3.OperationalError as exception:
-                waited = time.monotonic() - began
-                if waited > BUSY_TIMEOUT:
-                    raise WriterBusyError(str(exception)) from exception
-                if waited > PATIENCE and not stuck:
-                    stuck = True
-                    self._when_stuck()
-                time.sleep(0.001)
-
-    @contextmanager
-    def _transaction(self, connection: sqlite3.Connection) -> Iterator[None]:
-        """Keep all others from writing, waiting until they have committed what they are about."""
-        self._begin(connection)
-        before = connection.total_changes
-        try:
-            yield
-            # A commit has to wait for whoever reads, even if there is nothing to commit.
-            connection.execute('COMMIT' if connection.total_changes > before else 'ROLLBACK')
-        except BaseException:
-            connection.execute('ROLLBACK')
-            raise

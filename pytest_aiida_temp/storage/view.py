@@ -23,8 +23,8 @@ from sqlalchemy.pool import StaticPool
 
 from .backend import SqliteTempBackend
 from .contents import Contents
+from .exclusive import BUSY_TIMEOUT
 from .session import StorageSession
-from .undo import BUSY_TIMEOUT
 
 if TYPE_CHECKING:
     from aiida.manage.configuration.profile import Profile

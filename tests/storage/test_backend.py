@@ -15,7 +15,7 @@ from aiida.orm.entities import EntityTypes
 from aiida.storage.sqlite_zip.models import DbNode
 from aiida.tools import delete_nodes
 
-from pytest_aiida_temp.storage import undo
+from pytest_aiida_temp.storage import exclusive
 
 if TYPE_CHECKING:
     from pytest_aiida_temp.storage import SqliteTempBackend
@@ -215,7 +215,7 @@ def test_another_thread_can_clear(temp_storage: SqliteTempBackend) -> None:
 def test_clearing_is_refused_while_another_thread_keeps_a_transaction_open(
     temp_storage: SqliteTempBackend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(undo, 'BUSY_TIMEOUT', 0.01)
+    monkeypatch.setattr(exclusive, 'BUSY_TIMEOUT', 0.01)
     is_open, may_end = threading.Event(), threading.Event()
 
     def keep_open() -> None:

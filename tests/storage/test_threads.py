@@ -16,7 +16,8 @@ from aiida import orm
 from aiida.common import exceptions
 from aiida.storage.sqlite_zip.models import DbUser
 
-from pytest_aiida_temp.storage.undo import BUSY_TIMEOUT, UndoTable
+from pytest_aiida_temp.storage.exclusive import BUSY_TIMEOUT
+from pytest_aiida_temp.storage.images import UndoTable
 
 if TYPE_CHECKING:
     from pytest_aiida_temp.storage import SqliteTempBackend
@@ -189,10 +190,10 @@ def test_two_threads_can_clear_at_once(
     temp_storage.set_global_variable('variable', 1)
     first_is_inside, second_is_done, restore = threading.Event(), threading.Event(), UndoTable.restore
 
-    def restore_while_the_other_clears(*args: Any) -> Any:
+    def restore_while_the_other_clears(*args: Any, **kwargs: Any) -> Any:
         first_is_inside.set()
         second_is_done.wait(0.2)
-        return restore(*args)
+        return restore(*args, **kwargs)
 
     monkeypatch.setattr(UndoTable, 'restore', restore_while_the_other_clears)
     first = other.submit(temp_storage._clear)

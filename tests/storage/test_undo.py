@@ -15,7 +15,7 @@ from aiida.common.links import LinkType
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pytest_aiida_temp.storage import undo
+from pytest_aiida_temp.storage import exclusive
 from pytest_aiida_temp.storage.images import PREFIX, TableChanges
 from pytest_aiida_temp.storage.undo import UndoLog
 
@@ -291,7 +291,7 @@ def test_whatever_is_written_a_restore_returns_to_what_was_there(steps: list[tup
 def test_a_restore_that_fails_because_of_a_lock_changes_nothing(
     sample: Sample, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(undo, 'BUSY_TIMEOUT', 0.01)
+    monkeypatch.setattr(exclusive, 'BUSY_TIMEOUT', 0.01)
     before = sample.contents
     inner = sample.log.checkpoint()
     sample.write('DELETE FROM child')
