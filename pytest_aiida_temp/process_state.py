@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import threading
+import functools
+from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from contextlib import suppress
 from copy import deepcopy
@@ -98,7 +99,13 @@ def _let_go_of_broker(manager: Any) -> None:
     broker, manager._broker = manager._broker, None
     manager.reset_broker()  # and what the manager has made of it
     if broker is not None:
-        threading.Thread(target=_close_broker, args=(broker,), name='aiida-temp-closes-broker').start()
+        _closing_brokers().submit(_close_broker, broker)
+
+
+@functools.cache
+def _closing_brokers() -> ThreadPoolExecutor:
+    """Return a pool of one thread, which ends with the interpreter: to start one each time outlasts a reset."""
+    return ThreadPoolExecutor(1, thread_name_prefix='aiida-temp-closes-broker')
 
 
 def _close_broker(broker: Any) -> None:
