@@ -204,7 +204,8 @@ class UndoLog:
         self._seen = -1
         self._dirty.update(checkpoint.level for checkpoint in self._stack[first : last + apart])
         if is_given:
-            self._set_stack([*before, *[this] * apart, *raised])
+            moved = replace(between[0], level=level) if between else this  # what was there then, not before the changes
+            self._set_stack([*before, *[moved] * apart, *raised])
         else:
             self._set_stack([*before, *between])
         return HandOver(is_given, changed)
