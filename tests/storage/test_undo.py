@@ -351,6 +351,20 @@ def test_what_a_late_fixture_changes_is_as_it_was_at_the_wider_scope(temp_storag
     assert (changed.label, both.label) == ('', '')
 
 
+def test_a_late_fixture_that_may_end_early_begins_without_what_the_test_stored_before(
+    temp_storage: SqliteTempBackend,
+) -> None:
+    into, _ = temp_storage.checkpoint(), temp_storage.checkpoint()
+    of_test = orm.Int(1).store()
+    late = temp_storage.checkpoint()
+
+    assert temp_storage.hand_over(late, into, apart=True) == (True, False)
+    assert orm.load_node(of_test.pk) == of_test
+    temp_storage.restore(late)
+
+    assert orm.QueryBuilder().append(orm.Node).count() == 0
+
+
 def test_every_table_of_aiida_returns_to_the_checkpoint(temp_storage: SqliteTempBackend) -> None:
     source, process = orm.SinglefileData(io.BytesIO(b'content')).store(), orm.CalculationNode()
     process.base.links.add_incoming(source, LinkType.INPUT_CALC, 'x')
