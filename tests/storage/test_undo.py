@@ -12,6 +12,7 @@ from uuid import uuid4
 import pytest
 from aiida import orm
 from aiida.common.links import LinkType
+from aiida.tools import delete_nodes
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -354,13 +355,16 @@ def test_what_a_late_fixture_changes_is_as_it_was_at_the_wider_scope(temp_storag
 def test_a_late_fixture_that_may_end_early_begins_without_what_the_test_stored_before(
     temp_storage: SqliteTempBackend,
 ) -> None:
-    into, _ = temp_storage.checkpoint(), temp_storage.checkpoint()
+    into, between = temp_storage.checkpoint(), temp_storage.checkpoint()
     of_test = orm.Int(1).store()
-    late = temp_storage.checkpoint()
+    may_end_early = temp_storage.checkpoint()
+    assert temp_storage.hand_over(may_end_early, into, apart=True) == (True, False)
+    temp_storage.insert_checkpoint(between)
 
-    assert temp_storage.hand_over(late, into, apart=True) == (True, False)
-    assert orm.load_node(of_test.pk) == of_test
-    temp_storage.restore(late)
+    wider, late = temp_storage.insert_checkpoint(may_end_early), temp_storage.checkpoint()
+    delete_nodes([of_test.pk], dry_run=False)
+    temp_storage.hand_over(late, wider)
+    temp_storage.restore(wider)
 
     assert orm.QueryBuilder().append(orm.Node).count() == 0
 
