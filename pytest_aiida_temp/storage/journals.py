@@ -114,6 +114,7 @@ class Journals:
                 self._drop(key, journal)
         target.used |= needed
         latest.added.clear()
+        latest.used.clear()
         self._merge(latest, self._stack[-1])
 
     def excise(self, level: int) -> None:
