@@ -359,3 +359,38 @@ def test_maintain_leaves_what_a_checkpoint_needs(repository: SandboxShaRepositor
     repository.restore(checkpoint)
 
     assert repository.get_object_content(key) == b'content'
+
+
+def test_what_a_late_fixture_put_is_not_taken_for_what_the_test_put_too(
+    repository: SandboxShaRepositoryBackend,
+) -> None:
+    into, between = repository.checkpoint(), repository.checkpoint()
+    key = put(repository, b'of the test')
+    outer = repository.checkpoint()
+    wider, inner = repository.insert(between), repository.checkpoint()
+    put(repository, b'of the test')
+
+    repository.hand_over(inner, wider)
+    repository.hand_over(outer, into)
+    assert files(repository) == [key]
+    repository.restore(wider)
+
+    assert files(repository) == []
+
+
+def test_what_was_put_again_and_then_deleted_is_there_at_the_checkpoint_before(
+    repository: SandboxShaRepositoryBackend,
+) -> None:
+    key = put(repository, b'content')
+    into, between = repository.checkpoint(), repository.checkpoint()
+    repository.delete_objects([key])
+    late, inner = repository.checkpoint(), repository.checkpoint()
+    put(repository, b'content')
+    repository.hand_over(inner, late)
+    repository.delete_objects([key])
+
+    repository.hand_over(late, into)
+    assert files(repository) != [key]
+    repository.restore(between)
+
+    assert files(repository) == [key]
