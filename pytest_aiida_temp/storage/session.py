@@ -233,7 +233,7 @@ class StorageSession(Session):
             dropped += [(mapper, instance) for instance in self._loaded_in(mapper, undone.lost)]
             if self._gone:
                 for key in [key for key in self._gone if key[0] is mapper and has(undone.lost, key[1])]:
-                    del self._gone[key]
+                    self._gone.pop(key, None)  # whoever held it may let go of it in this very moment
             for instance in self._loaded_in(mapper, undone.deleted):
                 if instance_state(instance).key[1][0] not in undone.rows:  # type: ignore[index]
                     self._remember(instance)

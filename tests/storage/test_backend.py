@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import threading
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import sqlalchemy
@@ -15,7 +16,8 @@ from aiida.orm.entities import EntityTypes
 from aiida.storage.sqlite_zip.models import DbNode
 from aiida.tools import delete_nodes
 
-from pytest_aiida_temp.storage import exclusive
+from pytest_aiida_temp.storage import exclusive, session
+from pytest_aiida_temp.storage.spans import has
 
 if TYPE_CHECKING:
     from pytest_aiida_temp.storage import SqliteTempBackend
@@ -189,6 +191,25 @@ def test_clearing_does_not_mind_results_that_were_not_read_to_their_end(temp_sto
     assert labels() == []
     assert orm.Int(1).store().pk == 1
     assert cursor is not None
+
+
+def test_somebody_can_let_go_of_a_deleted_node_while_its_deletion_is_undone(
+    temp_storage: SqliteTempBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held = [orm.Int(1).store()]
+    orm.Node.collection.delete(held[0].pk)
+
+    def let_go(*args: Any) -> bool:
+        held.clear()
+        gc.collect()
+        return has(*args)
+
+    monkeypatch.setattr(session, 'has', let_go)
+
+    temp_storage._clear()
+
+    assert held == []
+    assert orm.Int.collection.count() == 0
 
 
 def test_clearing_is_refused_inside_a_transaction(temp_storage: SqliteTempBackend) -> None:
