@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import gc
 import os
 import re
 import sys
@@ -37,6 +38,12 @@ _NODES = '''
 
         return orm.QueryBuilder().append(orm.Node).count()
 '''
+
+
+def pytest_collection_finish() -> None:
+    """Leave AiiDA, SQLAlchemy and all tests out of the search for garbage, which takes a fifth of the time else."""
+    gc.collect()
+    gc.freeze()
 
 
 class _Distribution:
