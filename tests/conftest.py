@@ -8,11 +8,13 @@ import os
 import re
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from importlib import metadata
 from typing import Any
 
 import pytest
 from _pytest import pytester as implementation
+from warm import Warm
 
 from pytest_aiida_temp.environment import import_module
 
@@ -44,6 +46,15 @@ def pytest_collection_finish() -> None:
     """Leave AiiDA, SQLAlchemy and all tests out of the search for garbage, which takes a fifth of the time else."""
     gc.collect()
     gc.freeze()
+
+
+@pytest.fixture(scope='session')
+def warm() -> Iterator[Warm]:
+    """What starts interpreters that need not import AiiDA."""
+    if not hasattr(os, 'fork'):
+        pytest.skip('this system cannot fork, and starting interpreters anew takes too long')
+    with closing(Warm()) as warm:
+        yield warm
 
 
 class _Distribution:
@@ -94,8 +105,8 @@ def pytester(
     for name in list(os.environ):
         if name.startswith(_OF_OUTER_RUN) or name in _OF_CI:
             monkeypatch.delenv(name)
-    # The order inside is part of what is tested; pytest-asyncio warns of a setting.
-    monkeypatch.setenv('PYTEST_ADDOPTS', '-p no:randomly -p no:asyncio')
+    # The order inside is part of what is tested; pytest-asyncio warns of a setting; Hypothesis takes a second at the end.
+    monkeypatch.setenv('PYTEST_ADDOPTS', '-p no:randomly -p no:asyncio -p no:hypothesispytest')
     monkeypatch.setattr(sys, 'breakpointhook', sys.__breakpointhook__)  # debugpy takes it, which Jupyter imports
     pytester.makepyfile(nodes=_NODES)
     before = get_manager().get_profile()
