@@ -6,14 +6,17 @@ import functools
 import gc
 import os
 import re
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from importlib import metadata
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from _pytest import pytester as implementation
+from click.testing import CliRunner, Result
 from warm import Warm
 
 from pytest_aiida_temp.environment import import_module
@@ -55,6 +58,16 @@ def warm() -> Iterator[Warm]:
         pytest.skip('this system cannot fork, and starting interpreters anew takes too long')
     with closing(Warm()) as warm:
         yield warm
+
+
+@pytest.fixture
+def compare(pytester: pytest.Pytester, warm: Warm, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
+    """Run ``python -m pytest_aiida_temp compare`` in this process, whose runs need not import AiiDA."""
+    from pytest_aiida_temp.__main__ import main
+    from pytest_aiida_temp.comparison import compare
+
+    monkeypatch.setattr(compare, 'subprocess', SimpleNamespace(**{**vars(subprocess), 'Popen': warm.popen}))
+    return lambda *arguments: CliRunner().invoke(main, ['compare', *arguments])
 
 
 class _Distribution:
@@ -105,7 +118,7 @@ def pytester(
     for name in list(os.environ):
         if name.startswith(_OF_OUTER_RUN) or name in _OF_CI:
             monkeypatch.delenv(name)
-    # The order inside is part of what is tested; pytest-asyncio warns of a setting; Hypothesis takes a second at the end.
+    # The order inside is part of what is tested; pytest-asyncio warns of a setting; Hypothesis takes a second to end.
     monkeypatch.setenv('PYTEST_ADDOPTS', '-p no:randomly -p no:asyncio -p no:hypothesispytest')
     monkeypatch.setattr(sys, 'breakpointhook', sys.__breakpointhook__)  # debugpy takes it, which Jupyter imports
     pytester.makepyfile(nodes=_NODES)

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from contextlib import redirect_stdout, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, BinaryIO
 
 import pytest
 
@@ -79,19 +79,45 @@ class Warm:
             self._process = subprocess.Popen(command, pass_fds=[theirs.fileno()], env=environment)
 
     def start(
-        self, arguments: Sequence[str], *, stdin: int, stdout: int, stderr: int, new_session: bool = False
+        self,
+        arguments: Sequence[str],
+        *,
+        stdin: int,
+        stdout: int,
+        stderr: int,
+        environment: dict[str, str] | None = None,
+        new_session: bool = False,
     ) -> Interpreter:
-        """Start one in the folder and with the environment of this process.
+        """Start one in the folder of this process.
 
         :param arguments: what follows ``python``: a file, or what ``-m`` or ``-c`` has; and arguments.
+        :param environment: that of this process by default.
         """
-        body = json.dumps([arguments, os.getcwd(), dict(os.environ), new_session]).encode()
+        environment = dict(os.environ) if environment is None else environment
+        body = json.dumps([arguments, os.getcwd(), environment, new_session]).encode()
         status, their_status = os.pipe()
         head = len(body).to_bytes(4, 'big')
         socket.send_fds(self._socket, [head], [stdin, stdout, stderr, their_status])
         self._socket.sendall(body)
         os.close(their_status)
         return Interpreter(arguments, int.from_bytes(_receive(self._socket, 4), 'big'), status)
+
+    def popen(
+        self, command: Sequence[str], *, stdin: int, stdout: BinaryIO, stderr: int, **settings: Any
+    ) -> Interpreter:
+        """Start one as ``subprocess.Popen`` does, for a command whose output goes to a file."""
+        assert (stdin, stderr) == (subprocess.DEVNULL, subprocess.STDOUT)
+        environment, new_session = settings.pop('env'), settings.pop('start_new_session')
+        assert not settings
+        with open(os.devnull, 'rb') as nothing:
+            return self.start(
+                command[1:],
+                stdin=nothing.fileno(),
+                stdout=stdout.fileno(),
+                stderr=stdout.fileno(),
+                environment=environment,
+                new_session=new_session,
+            )
 
     def run(self, *arguments: str) -> tuple[int, str]:
         """Run one to its end, and return exit status and output."""
