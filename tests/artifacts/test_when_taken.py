@@ -407,7 +407,12 @@ def test_processes_of_a_wide_fixture_are_told_of_though_the_test_stored_nothing(
     result.stdout.fnmatch_lines(['Processes, 0 of 1 failed:', '  double<2> Finished ?0?'])
 
 
-@pytest.mark.parametrize('filter_', [[], ['-W', 'error'], ['-p', 'no:warnings']])
+LEFT_TO_THIS_RUN = pytest.mark.filterwarnings('ignore:.* leaves less behind than it should')
+
+
+@pytest.mark.parametrize(
+    'filter_', [[], ['-W', 'error'], pytest.param(['-p', 'no:warnings'], marks=LEFT_TO_THIS_RUN)], ids=str
+)
 def test_what_goes_wrong_is_a_warning_and_the_outcome_stays(pytester: pytest.Pytester, filter_: list[str]) -> None:
     pytester.makeconftest("""
         from pytest_aiida_temp.artifacts import evidence, findings
