@@ -23,7 +23,7 @@ from aiida.orm.entities import EntityTypes
 
 from pytest_aiida_temp import temp_profile
 from pytest_aiida_temp.logs import LoggingState
-from pytest_aiida_temp.storage import SqliteTempBackend
+from pytest_aiida_temp.storage import SandboxShaRepositoryBackend, SqliteTempBackend
 
 if TYPE_CHECKING:
     from aiida.orm.implementation import StorageBackend
@@ -124,3 +124,12 @@ def temp_storage(profile: TempProfile) -> SqliteTempBackend:
 def own_profile(tmp_path: Path, profile: TempProfile) -> Profile:
     """A profile that is not loaded, with a storage of its own to break, in a folder that is not there yet."""
     return SqliteTempBackend.create_profile('own', filepath=tmp_path / 'storage')
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Iterator[SandboxShaRepositoryBackend]:
+    """A repository in a folder of its own."""
+    repository = SandboxShaRepositoryBackend(tmp_path / 'folder')
+    repository.initialise()
+    yield repository
+    repository.erase()
