@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import functools
+import gc
 import os
 import re
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import closing
+from importlib import metadata
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from _pytest import pytester as implementation
+from click.testing import CliRunner, Result
+from warm import Warm
 
 from pytest_aiida_temp.environment import import_module
 
@@ -36,11 +45,58 @@ _NODES = '''
 '''
 
 
+def pytest_collection_finish() -> None:
+    """Leave AiiDA, SQLAlchemy and all tests out of the search for garbage, which takes a fifth of the time else."""
+    gc.collect()
+    gc.freeze()
+
+
+@pytest.fixture(scope='session')
+def warm() -> Iterator[Warm]:
+    """What starts interpreters that need not import AiiDA."""
+    if not hasattr(os, 'fork'):
+        pytest.skip('this system cannot fork, and starting interpreters anew takes too long')
+    with closing(Warm()) as warm:
+        yield warm
+
+
+@pytest.fixture
+def compare(pytester: pytest.Pytester, warm: Warm, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
+    """Run ``python -m pytest_aiida_temp compare`` in this process, whose runs need not import AiiDA."""
+    from pytest_aiida_temp.__main__ import main
+    from pytest_aiida_temp.comparison import compare
+
+    monkeypatch.setattr(compare, 'subprocess', SimpleNamespace(**{**vars(subprocess), 'Popen': warm.popen}))
+    return lambda *arguments: CliRunner().invoke(main, ['compare', *arguments])
+
+
+class _Distribution:
+    """An installed distribution, of which everything is read once.
+
+    pytest reads all that are installed whenever it begins, which is a third of the time of a run in process.
+    """
+
+    def __init__(self, real: Any) -> None:
+        self._real = real
+
+    def __getattr__(self, name: str) -> Any:
+        value = getattr(self._real, name)
+        setattr(self, name, value)
+        return value
+
+
+@functools.cache
+def _distributions() -> list[_Distribution]:
+    return [_Distribution(distribution) for distribution in metadata.distributions()]
+
+
 @pytest.fixture
 def _shared_imports(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
     """Import AiiDA and keep what in-process runs import, except their own modules: it cannot be imported twice."""
     import_module('pytest_aiida_temp.profile')
     import_module('importlib_metadata')  # AiiDA's; once imported, it is what finds pytest's plugins
+    distributions = _distributions()
+    monkeypatch.setattr(metadata, 'distributions', lambda: iter(distributions))
     snapshot, folder = implementation.SysModulesSnapshot, str(tmp_path_factory.getbasetemp())
 
     def is_kept(name: str) -> bool:
@@ -62,8 +118,8 @@ def pytester(
     for name in list(os.environ):
         if name.startswith(_OF_OUTER_RUN) or name in _OF_CI:
             monkeypatch.delenv(name)
-    # The order inside is part of what is tested; pytest-asyncio warns of a setting.
-    monkeypatch.setenv('PYTEST_ADDOPTS', '-p no:randomly -p no:asyncio')
+    # The order inside is part of what is tested; pytest-asyncio warns of a setting; Hypothesis takes a second to end.
+    monkeypatch.setenv('PYTEST_ADDOPTS', '-p no:randomly -p no:asyncio -p no:hypothesispytest')
     monkeypatch.setattr(sys, 'breakpointhook', sys.__breakpointhook__)  # debugpy takes it, which Jupyter imports
     pytester.makepyfile(nodes=_NODES)
     before = get_manager().get_profile()

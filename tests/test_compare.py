@@ -230,9 +230,9 @@ def test_what_was_found_is_written(invoke: Invoke) -> None:
     ('arguments', 'said'), [(['--no-such-option'], 'unrecognized arguments: --no-such-option'), ([], 'no tests ran in')]
 )
 def test_what_pytest_said_is_shown_if_it_ran_no_tests(
-    pytester: pytest.Pytester, arguments: list[str], said: str
+    compare: Callable[..., Result], arguments: list[str], said: str
 ) -> None:
-    result = CliRunner().invoke(command_line.main, ['compare', *arguments])
+    result = compare(*arguments)
 
     assert result.exit_code == 2
     assert said in result.output

@@ -30,6 +30,7 @@ def sdist(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with _inside(folder):
         name = hatchling.build.build_sdist('dist')
     with tarfile.open(folder / 'dist' / name) as archive:
+        archive.extraction_filter = getattr(tarfile, 'data_filter', None)  # earlier Pythons have none
         archive.extractall(folder / 'unpacked')
     [unpacked] = (folder / 'unpacked').iterdir()
     return unpacked

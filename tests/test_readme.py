@@ -8,10 +8,11 @@ import shutil
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import pytest
+from click.testing import Result
+from warm import Warm
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / 'README.md', *sorted((ROOT / 'docs').glob('*.md'))]
@@ -49,28 +50,50 @@ def blocks_of(page: Path) -> list[Block]:
     ]
 
 
-def run_python(block: Block, pytester: pytest.Pytester) -> None:
+Python = Callable[..., list[str]]
+
+
+@pytest.fixture
+def python(warm: Warm, compare: Callable[..., Result]) -> Python:
+    """Run ``python`` with arguments, in an interpreter that need not import AiiDA, and return the lines it prints."""
+
+    def run(*arguments: str) -> list[str]:
+        if arguments[:3] == ('-m', 'pytest_aiida_temp', 'compare'):
+            return compare(*arguments[3:]).output.splitlines()
+        return warm.run(*arguments)[1].splitlines()
+
+    return run
+
+
+def run_python(block: Block, pytester: pytest.Pytester, python: Python) -> None:
     """Run a file of tests or a script, unless a command on the page does; a conftest is run by all."""
     commands = [other.command for other in blocks_of(block.page) if other.kind == 'console']
     if block.file == 'conftest.py' or any(block.file in command for command in commands):
         return
-    run = pytester.runpytest_inprocess if 'def test_' in block.text else pytester.runpython
-    assert run(block.file).ret == 0
+    if 'def test_' in block.text:
+        assert pytester.runpytest_inprocess(block.file).ret == 0
+    else:
+        assert pytester.runpython(block.file).ret == 0
 
 
-def run_command(block: Block, pytester: pytest.Pytester) -> None:
+def run_command(block: Block, pytester: pytest.Pytester, python: Python) -> None:
     """Run a command and compare its output; one that installs the package is a task of `.ci/run`."""
     tool, *arguments = shlex.split(block.command)
     if tool == 'python3':
         assert f'\n    {block.command}\n' in (ROOT / '.ci' / 'run').read_text(encoding='utf-8')
         return
     assert tool in ('pytest', 'python'), f'{block.command}: tests cannot run this'
-    run = pytester.runpytest_inprocess if tool == 'pytest' else partial(pytester.run, sys.executable)
     assert block.output
-    run(*arguments).stdout.re_match_lines([pattern(line) for line in block.output])
+    if tool == 'pytest':
+        lines = pytester.runpytest_inprocess(*arguments).outlines
+    elif block.page.name == 'README.md':  # in a new interpreter, as importing AiiDA is what the page speaks of there
+        lines = pytester.run(sys.executable, *arguments).outlines
+    else:
+        lines = python(*arguments)
+    pytest.LineMatcher(lines).re_match_lines([pattern(line) for line in block.output])
 
 
-def run_settings(block: Block, pytester: pytest.Pytester) -> None:
+def run_settings(block: Block, pytester: pytest.Pytester, python: Python) -> None:
     """Run a test with the settings."""
     pytester.makepyfile(test_settings='from nodes import store\ndef test_it(): store()')
     pytester.path.joinpath(block.file).write_text(block.text, encoding='utf-8')
@@ -81,7 +104,7 @@ def run_settings(block: Block, pytester: pytest.Pytester) -> None:
     result.stdout.fnmatch_lines(['aiida-temp: * reset after each class'])
 
 
-RUN: dict[str, Callable[[Block, pytest.Pytester], None]] = {
+RUN: dict[str, Callable[[Block, pytest.Pytester, Python], None]] = {
     'python': run_python,
     'console': run_command,
     'ini': run_settings,
@@ -104,14 +127,14 @@ def pattern(line: str) -> str:
         for block in blocks_of(page)
     ],
 )
-def test_block_does_what_it_says(block: Block, pytester: pytest.Pytester) -> None:
+def test_block_does_what_it_says(block: Block, pytester: pytest.Pytester, python: Python) -> None:
     assert block.kind in RUN, f'{block.page.name}, line {block.line}: {block.kind!r} is none of {", ".join(RUN)}'
     shutil.copytree(ROOT / 'examples' / 'data', pytester.path / 'data')
     for other in blocks_of(block.page):
         if other.kind == 'python':
             pytester.path.joinpath(other.file).write_text(other.text, encoding='utf-8')
 
-    RUN[block.kind](block, pytester)
+    RUN[block.kind](block, pytester, python)
 
     runs_own_fixtures = 'compare' in block.text or 'profile=False' in block.text or 'test_own' in block.text
     assert runs_own_fixtures or not (pytester.path / '.aiida').exists()

@@ -159,6 +159,7 @@ def test_a_command_leaves_logging_and_progress_bars_as_they_were(module_profile)
     from aiida.common import log
     from aiida.common.progress_reporter import get_progress_reporter
 
+    module_profile.reset()  # what commands of other tests have left
     before = (log.CLI_ACTIVE, list(log.AIIDA_LOGGER.handlers), get_progress_reporter())
 
     module_profile.verdi('archive', 'create', '--all', '--dry-run', 'all.aiida')

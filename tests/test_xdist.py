@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import gc
-import multiprocessing
 import os
 import re
 import sys
 from types import SimpleNamespace
-from typing import Any
 
 import pytest
 from execnet.gateway_base import ThreadExecModel
+from warm import Warm
 
 CONFTEST = """
     import pytest
@@ -69,46 +67,27 @@ SUITE = """
 """
 
 
-class Fork:
-    """What execnet uses of ``subprocess.Popen``: a fork of this process, which has spent the seconds to import AiiDA.
+class Worker:
+    """What execnet uses of ``subprocess.Popen``, for an interpreter that has spent the seconds to import AiiDA."""
 
-    :param args: the command line of a Python that runs what follows ``-c``.
-    """
-
-    def __init__(self, args: list[str], **_: Any) -> None:
+    def __init__(self, warm: Warm, command: list[str]) -> None:
         (their_input, our_output), (our_input, their_output) = os.pipe(), os.pipe()
         self.stdin, self.stdout = os.fdopen(our_output, 'wb'), os.fdopen(our_input, 'rb')
-        context: Any = multiprocessing.get_context('fork')
-        self._process = context.Process(target=self._run, args=(args[-1], their_input, their_output))
-        self._process.start()
+        started = warm.start(command[1:], stdin=their_input, stdout=their_output, stderr=2)
+        self.wait, self.kill = started.wait, started.kill
         os.close(their_input)
         os.close(their_output)
 
-    @staticmethod
-    def _run(code: str, their_input: int, their_output: int) -> None:
-        os.dup2(their_input, 0)
-        os.dup2(their_output, 1)
-        sys.stdin, sys.stdout = os.fdopen(0), os.fdopen(1, 'w')
-        gc.freeze()  # else pytest, when it ends, spends seconds on looking for garbage in all that was inherited
-        exec(code, {'__name__': '__main__'})
-
-    def wait(self) -> None:
-        self._process.join()
-
-    def kill(self) -> None:
-        self._process.kill()
-
 
 @pytest.fixture
-def parallel(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.Pytester:
+def parallel(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, warm: Warm) -> pytest.Pytester:
     """Pytester whose in-process runs have workers that need not import AiiDA."""
-    if 'fork' not in multiprocessing.get_all_start_methods():
-        pytest.skip('this system cannot fork, and starting workers anew for each run takes too long')
-    monkeypatch.setattr(ThreadExecModel, 'subprocess', SimpleNamespace(PIPE=None, Popen=Fork))
+    process = SimpleNamespace(PIPE=None, Popen=lambda command, **_: Worker(warm, command))
+    monkeypatch.setattr(ThreadExecModel, 'subprocess', process)
+    monkeypatch.setenv('PYTEST_ADDOPTS', f'{os.environ["PYTEST_ADDOPTS"]} -W "ignore:Module already imported"')
     return pytester
 
 
-@pytest.mark.filterwarnings('ignore:This process .* is multi-threaded')
 def test_every_way_of_distributing_tests_is_as_isolated_as_any(parallel: pytest.Pytester) -> None:
     parallel.makeconftest(CONFTEST)
     parallel.makepyfile(test_a=SUITE, test_b=SUITE)
@@ -117,14 +96,13 @@ def test_every_way_of_distributing_tests_is_as_isolated_as_any(parallel: pytest.
     assert {'no', 'each', 'load', 'loadscope'} <= set(modes)
 
     outcomes = {}
-    for mode in sorted(modes, key=lambda mode: mode != 'no'):  # in this process first, which imports for all workers
+    for mode in sorted(modes, key=lambda mode: mode != 'no'):
         result = parallel.runpytest_inprocess('--tx=2*popen', f'--dist={mode}')
         outcomes[mode] = result.parseoutcomes()
 
     assert outcomes == {mode: {'passed': 32 if mode == 'each' else 16} for mode in modes}
 
 
-@pytest.mark.filterwarnings('ignore:This process .* is multi-threaded')
 def test_tests_after_a_crash_of_a_worker_start_fresh(parallel: pytest.Pytester) -> None:
     parallel.makepyfile("""
         import os

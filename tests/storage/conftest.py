@@ -23,12 +23,12 @@ from aiida.orm.entities import EntityTypes
 
 from pytest_aiida_temp import temp_profile
 from pytest_aiida_temp.logs import LoggingState
+from pytest_aiida_temp.storage import SandboxShaRepositoryBackend, SqliteTempBackend
 
 if TYPE_CHECKING:
     from aiida.orm.implementation import StorageBackend
 
     from pytest_aiida_temp import TempProfile
-    from pytest_aiida_temp.storage import SqliteTempBackend
 
 EMAIL = 'test@localhost'
 
@@ -118,3 +118,18 @@ def profile(module_profile: TempProfile) -> TempProfile:
 def temp_storage(profile: TempProfile) -> SqliteTempBackend:
     """Our storage, that of the loaded profile, with nothing in it but the default user."""
     return profile.storage
+
+
+@pytest.fixture
+def own_profile(tmp_path: Path, profile: TempProfile) -> Profile:
+    """A profile that is not loaded, with a storage of its own to break, in a folder that is not there yet."""
+    return SqliteTempBackend.create_profile('own', filepath=tmp_path / 'storage')
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Iterator[SandboxShaRepositoryBackend]:
+    """A repository in a folder of its own."""
+    repository = SandboxShaRepositoryBackend(tmp_path / 'folder')
+    repository.initialise()
+    yield repository
+    repository.erase()

@@ -42,6 +42,25 @@ class Late:
     is_apart: bool
 
 
+# Conditions of rules, with names, as Hypothesis used to look for the source of a lambda again and again, for seconds
+
+
+def has_room(machine: Storage) -> bool:
+    return len(machine.stack) < 7
+
+
+def can_begin_late(machine: Storage) -> bool:
+    return len(machine.stack) > 1 and len(machine.lates) < 2
+
+
+def has_late(machine: Storage) -> bool:
+    return bool(machine.lates)
+
+
+def can_excise(machine: Storage) -> bool:
+    return not machine.lates and any(entry.is_instance for entry in machine.stack)
+
+
 class Storage(RuleBasedStateMachine):
     """A storage with some data, and a stack of checkpoints with what there was at each."""
 
@@ -95,7 +114,7 @@ class Storage(RuleBasedStateMachine):
     # Checkpoints, as anybody takes them
 
     @rule(in_thread=st.booleans())
-    @precondition(lambda self: len(self.stack) < 7)
+    @precondition(has_room)
     def checkpoint(self, in_thread: bool) -> None:
         self.stack.append(self.run(self.take, in_thread))
 
@@ -135,7 +154,7 @@ class Storage(RuleBasedStateMachine):
     # Wide fixtures, as `Frames` sees to them
 
     @rule(actions=ACTIONS, is_apart=st.booleans(), in_thread=st.booleans())
-    @precondition(lambda self: len(self.stack) < 7)
+    @precondition(has_room)
     def instance(self, actions: list[tuple[str, int]], is_apart: bool, in_thread: bool) -> None:
         self.stack.append(self.take())
         self.act(actions, in_thread)
@@ -148,7 +167,7 @@ class Storage(RuleBasedStateMachine):
             self.stack[-1].puts |= entry.puts
 
     @rule(pick=PICK, insert=st.booleans(), is_apart=st.booleans())
-    @precondition(lambda self: len(self.stack) > 1 and len(self.lates) < 2)
+    @precondition(can_begin_late)
     def begin_late(self, pick: int, insert: bool, is_apart: bool) -> None:
         upto = self.stack.index(self.lates[-1].into) if self.lates else len(self.stack) - 1
         candidates = [entry for entry in self.stack[: max(upto, 1)] if not entry.is_instance]
@@ -163,7 +182,7 @@ class Storage(RuleBasedStateMachine):
         self.lates.append(Late(entry, into, is_apart))
 
     @rule()
-    @precondition(lambda self: self.lates)
+    @precondition(has_late)
     def end_late(self) -> None:
         late, now = self.lates.pop(), State.of(self.storage)
         first, last = self.stack.index(late.into) + 1, self.stack.index(late.entry)
@@ -192,7 +211,7 @@ class Storage(RuleBasedStateMachine):
         self.compare(now)
 
     @rule(pick=PICK)
-    @precondition(lambda self: not self.lates and any(entry.is_instance for entry in self.stack))
+    @precondition(can_excise)
     def excise(self, pick: int) -> None:
         instances = [position for position, entry in enumerate(self.stack) if entry.is_instance]
         position = instances[pick % len(instances)]
