@@ -145,6 +145,8 @@ class Statements:
         self._kept: OrderedDict[Hashable, Statement] = OrderedDict()
         self._noted: OrderedDict[Hashable, Mark] = OrderedDict()
         self._lock = threading.Lock()
+        self.note_check: Callable[[bool], None] = lambda _: None
+        """Called for each query that was asked in two ways, with whether the outcomes were the same."""
 
     def __len__(self) -> int:
         """Return how many statements are kept."""
