@@ -16,6 +16,7 @@ from typing import Any, BinaryIO
 import pytest
 
 from pytest_aiida_temp.storage import SandboxShaRepositoryBackend
+from pytest_aiida_temp.storage.repository import CHUNK
 
 UNKNOWN = hashlib.sha256(b'unknown').hexdigest()
 MALFORMED = ['', '../x', '/etc/passwd', 'x' * 64, UNKNOWN[:-1], UNKNOWN.upper(), f'../{UNKNOWN}', f'{UNKNOWN}\n', '.']
@@ -224,7 +225,7 @@ def test_maintain_removes_unfinished_objects_if_nobody_else_may_be_writing(
 ) -> None:
     monkeypatch.setattr('os.replace', lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
     with pytest.raises(KeyboardInterrupt):
-        put(repository, b'killed before it was put in place')
+        put(repository, bytes(CHUNK + 1))
     monkeypatch.undo()
     key = put(repository, b'content')
     (unfinished,) = set(files(repository)) - {key}
@@ -315,10 +316,11 @@ def test_a_restore_returns_past_later_checkpoints(repository: SandboxShaReposito
         repository.restore(inner)
 
 
+@pytest.mark.parametrize('content', [b'content', bytes(CHUNK + 1)], ids=['small', 'large'])
 def test_two_threads_put_back_at_once_what_was_deleted_since_a_checkpoint(
-    repository: SandboxShaRepositoryBackend, monkeypatch: pytest.MonkeyPatch
+    repository: SandboxShaRepositoryBackend, monkeypatch: pytest.MonkeyPatch, content: bytes
 ) -> None:
-    key = put(repository, b'content')
+    key = put(repository, content)
     checkpoint = repository.checkpoint()
     repository.delete_objects([key])
     together, replace = threading.Barrier(2), os.replace
@@ -330,8 +332,9 @@ def test_two_threads_put_back_at_once_what_was_deleted_since_a_checkpoint(
 
     monkeypatch.setattr('os.replace', replace_together)
     with ThreadPoolExecutor(2) as executor:
-        assert list(executor.map(lambda _: put(repository, b'content'), range(2))) == [key, key]
+        assert list(executor.map(lambda _: put(repository, content), range(2))) == [key, key]
     monkeypatch.undo()
+    assert repository.get_object_content(key) == content
     repository.restore(checkpoint)
 
     assert files(repository) == [key]
