@@ -110,6 +110,8 @@ def _find(name: str, value: Any, stand_ins: list[Any]) -> list[_Parameter]:
     for position, stand_in in enumerate(stand_ins):
         if type(value) is type(stand_in) and value == stand_in:
             return [_Parameter(name, position, None)]
+        if type(value) is list and isinstance(stand_in, (tuple, set, frozenset)) and value == list(stand_in):
+            return [_Parameter(name, position, list)]
         if isinstance(value, str):
             if isinstance(stand_in, (list, tuple, set, frozenset)) and value == _json_of_list(stand_in):
                 return [_Parameter(name, position, _json_of_list)]
