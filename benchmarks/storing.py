@@ -57,7 +57,7 @@ def measurements(profiles: Profiles, sizes: Sizes) -> list[Measurement]:
     cases = [
         _Case('Int(1).store()', lambda _: _store_node, sizes.calls, 0.65),
         _Case('FolderData of 10 files', lambda _: _store_folder, sizes.calls // 2),
-        _Case('a file put into the repository', _putting, sizes.calls, 1.25),
+        _Case('a file put into the repository', _putting, sizes.calls, 1.4),
         _Case('a node stored in a transaction()', _storing_in_transaction, sizes.calls),
         _Case('five inputs linked to a CalculationNode and stored', _linking, few, 0.35),
         _Case('get_incoming().all() of five inputs', _incoming, few, 0.4),
