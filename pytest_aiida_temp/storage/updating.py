@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from sqlalchemy import Column
 from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm.attributes import instance_state
@@ -43,19 +44,28 @@ class _Column:
 @functools.lru_cache(maxsize=64)
 def _columns(mapper: Mapper[Any]) -> dict[str, _Column] | None:
     """Return the columns of a table by attribute, ``None`` if updating it takes more than a statement."""
-    found = {}
-    for attribute in mapper.column_attrs:
-        [column] = attribute.columns
-        kind = column.type.dialect_impl(_DIALECT)
-        on_update: Any = column.onupdate
-        if column.server_onupdate is not None or not (on_update is None or on_update.is_callable):
-            return None
-        if not column.primary_key:
-            convert = kind.bind_processor(_DIALECT) or (lambda value: value)
-            found[attribute.key] = _Column(
-                column.name, column.type.compare_values, convert, on_update and on_update.arg
-            )
-    return found if len(mapper.tables) == 1 and not mapper.version_id_col else None
+    if (
+        len(mapper.tables) != 1
+        or mapper.version_id_col is not None
+        or [key.name for key in mapper.primary_key] != ['id']
+    ):
+        return None
+    columns: dict[str, Any] = {attribute.key: attribute.columns[0] for attribute in mapper.column_attrs}
+    if not all(isinstance(column, Column) and _is_plain(column) for column in columns.values()):
+        return None
+    return {name: _column(column) for name, column in columns.items() if not column.primary_key}
+
+
+def _is_plain(column: Column[Any]) -> bool:
+    """Return whether the database computes nothing for a column in an update."""
+    on_update: Any = column.onupdate
+    return column.server_onupdate is None and (on_update is None or on_update.is_callable)
+
+
+def _column(column: Column[Any]) -> _Column:
+    convert = column.type.dialect_impl(_DIALECT).bind_processor(_DIALECT) or (lambda value: value)
+    on_update: Any = column.onupdate
+    return _Column(column.name, column.type.compare_values, convert, on_update and on_update.arg)
 
 
 @functools.lru_cache(maxsize=256)

@@ -10,9 +10,10 @@ import sqlalchemy
 from aiida import orm
 from aiida.common.exceptions import IntegrityError
 from aiida.storage.sqlite_zip import models
-from sqlalchemy.orm import Session
+from sqlalchemy import Column, FetchedValue, Integer, String
+from sqlalchemy.orm import DeclarativeBase, Session, column_property
 
-from pytest_aiida_temp.storage import SqliteTempBackend, session
+from pytest_aiida_temp.storage import SqliteTempBackend, session, updating
 
 PLUGINS = {'transport_type': 'core.local', 'scheduler_type': 'core.direct'}
 
@@ -184,3 +185,31 @@ def test_an_error_of_the_database_is_the_one_that_sqlalchemy_raises(temp_storage
     with pytest.raises(sqlalchemy.orm.exc.StaleDataError):
         gone.base.extras.set('a', 1)
     temp_storage.get_session().rollback()
+
+
+class Base(DeclarativeBase):
+    """Tables that aiida-core does not have."""
+
+
+class OtherKey(Base):
+    __tablename__ = 'other_key'
+    key = Column(String, primary_key=True)
+
+
+class OfDatabase(Base):
+    __tablename__ = 'of_database'
+    id = Column(Integer, primary_key=True)
+    time = Column(String, server_onupdate=FetchedValue())
+
+
+class Computed(Base):
+    __tablename__ = 'computed'
+    id = Column(Integer, primary_key=True)
+    name = Column(String)
+    upper = column_property(sqlalchemy.func.upper(name))
+
+
+@pytest.mark.parametrize('model', [OtherKey, OfDatabase, Computed])
+def test_a_table_that_takes_more_than_one_statement_is_left_to_sqlalchemy(model: type[Base]) -> None:
+    assert updating._columns(sqlalchemy.inspect(model)) is None
+    assert updating._columns(sqlalchemy.inspect(models.DbNode))
