@@ -56,10 +56,11 @@ def _measurements(folder: Path, sizes: Sizes, deadline: float) -> Iterator[Measu
 
     with open_profiles(folder / 'profiles') as profiles:
         # These import AiiDA, which looks for its configuration at that moment.
-        from . import bases, failures, resets, states, storing
+        from . import bases, failures, resets, states, steps, storing
 
         yield from resets.measurements(profiles, sizes)
         yield from storing.measurements(profiles, sizes)
+        yield from steps.measurements(profiles, sizes)
         yield from bases.measurements(profiles, sizes)
         yield from states.measurements(profiles, sizes)
         yield from failures.measurements(profiles, sizes, folder / 'failures')

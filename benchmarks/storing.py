@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from io import BytesIO
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any
@@ -56,6 +57,8 @@ def measurements(profiles: Profiles, sizes: Sizes) -> list[Measurement]:
     cases = [
         _Case('Int(1).store()', lambda _: _store_node, sizes.calls, 0.65),
         _Case('FolderData of 10 files', lambda _: _store_folder, sizes.calls // 2),
+        _Case('a file put into the repository', _putting, sizes.calls, 1.4),
+        _Case('a node stored in a transaction()', _storing_in_transaction, sizes.calls),
         _Case('five inputs linked to a CalculationNode and stored', _linking, few, 0.35),
         _Case('get_incoming().all() of five inputs', _incoming, few, 0.4),
         _Case('calc.inputs.x', _input, few, 0.4),
@@ -110,6 +113,21 @@ def _store_folder() -> None:
     for number in range(10):
         folder.base.repository.put_object_from_bytes(uuid4().bytes, f'{number}.txt')
     folder.store()
+
+
+def _putting(opened: OpenProfile) -> Action:
+    repository = opened.storage.get_repository()
+    return lambda: repository.put_object_from_filelike(BytesIO(uuid4().bytes))
+
+
+def _storing_in_transaction(opened: OpenProfile) -> Action:
+    storage = opened.storage
+
+    def store() -> None:
+        with storage.transaction():
+            Int(1).store()
+
+    return store
 
 
 def add(x: Int, y: Int) -> Int:

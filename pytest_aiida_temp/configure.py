@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _settings: pytest.StashKey[Settings] = pytest.StashKey()
 _isolated = pytest.StashKey[bool]()
 
-_FIELDS = ('enabled', 'reset', 'strict', 'report', 'artifacts', 'artifacts_for', 'durations')
+_FIELDS = ('enabled', 'reset', 'strict', 'report', 'artifacts', 'artifacts_for', 'durations', 'debug')
 _NAMES = {field: 'aiida_temp' if field == 'enabled' else f'aiida_temp_{field}' for field in _FIELDS}
 _FLAGS = {field: f'--{name.replace("_", "-")}' for field, name in _NAMES.items()}
 
@@ -65,6 +65,21 @@ def add_options(parser: pytest.Parser) -> None:
         help='Do not, where the ini setting `aiida_temp_strict` says so.',
     )
     group.addoption(
+        '--aiida-temp-debug',
+        action='store_const',
+        const=True,
+        default=None,
+        dest='aiida_temp_debug',
+        help='Ask each query by a kept statement and by one built anew, and fail where the outcomes differ.',
+    )
+    group.addoption(
+        '--no-aiida-temp-debug',
+        action='store_const',
+        const=False,
+        dest='aiida_temp_debug',
+        help='Do not, where the ini setting `aiida_temp_debug` says so.',
+    )
+    group.addoption(
         '--aiida-temp-durations',
         metavar='N',
         default=None,
@@ -104,6 +119,7 @@ def add_options(parser: pytest.Parser) -> None:
     parser.addini('aiida_temp_report', 'Like --aiida-temp-report: auto, always or never.')
     parser.addini('aiida_temp_artifacts', 'Like --aiida-temp-artifacts: a folder, from that of the ini file.')
     parser.addini('aiida_temp_artifacts_for', 'Like --aiida-temp-artifacts-for: failed or all.')
+    parser.addini('aiida_temp_debug', 'Like --aiida-temp-debug: true or false.', type='bool')
     parser.addini('aiida_temp_durations', 'Like --aiida-temp-durations: a number.')
     parser.addini('aiida_temp_strict', 'Like --aiida-temp-strict: true or false.', type='bool')
     parser.addini('aiida_temp', 'Like --aiida-temp: true or false.', type='bool')
@@ -140,6 +156,7 @@ class _Defaults:
     report = 'auto'
     artifacts = None
     artifacts_for = 'failed'
+    debug = False
 
 
 def _given(config: pytest.Config) -> dict[str, Given]:
@@ -207,6 +224,10 @@ def _make_isolation(config: pytest.Config, settings: Settings) -> Isolation:
         from .durations import Durations
 
         isolation.durations = Durations(settings.durations)
+    if settings.debug:
+        from .query_checks import QueryChecks
+
+        isolation.query_checks = QueryChecks()
     set_isolation(config, isolation)
     config.stash[_isolated] = True
     config.add_cleanup(isolation.profiles.close)

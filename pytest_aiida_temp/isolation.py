@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from .leftovers import Leftovers
     from .options import Settings
     from .profile import TempProfile
+    from .query_checks import QueryChecks
     from .storage.marks import HandOver
     from .storage.since import Beginning
     from .takeover.serving import Takeover
@@ -85,6 +86,7 @@ class Isolation:
         self._other: OtherProfile | None = None
         self.starting = StartingStates(config)
         self.durations: Durations | None = None
+        self.query_checks: QueryChecks | None = None
 
     # Profiles
 
@@ -112,6 +114,8 @@ class Isolation:
 
         if self.durations is not None:
             self.durations.watch(profile)
+        if self.query_checks is not None:
+            self.query_checks.watch(profile)
         return Frames(profile, self.resets, self._note, self.profiles.settle)
 
     def _note(self, undone: list[tuple[str, int, str]]) -> None:

@@ -50,6 +50,7 @@ class Settings(BaseModel):
     :param report: whether the report of a failing test has a section on the storage.
     :param artifacts: the folder in which tests leave files.
     :param artifacts_for: which tests do.
+    :param debug: each query is asked by a kept statement and by one built anew, and a difference is an error.
     """
 
     model_config = ConfigDict(frozen=True, extra='forbid')
@@ -61,6 +62,7 @@ class Settings(BaseModel):
     report: Told = 'auto'
     artifacts: Path | None = None
     artifacts_for: Recorded = 'failed'
+    debug: StrictBool = False
 
 
 class MarkerArguments(BaseModel):

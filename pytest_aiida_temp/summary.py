@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 began = pytest.StashKey[float]()
 _KEY = 'aiida_temp_resets'
 _DURATIONS_KEY = 'aiida_temp_durations'
+_CHECKS_KEY = 'aiida_temp_query_checks'
 
 
 def header(config: pytest.Config) -> list[str]:
@@ -38,13 +39,14 @@ def header(config: pytest.Config) -> list[str]:
 
 
 def lines(config: pytest.Config) -> list[str]:
-    """Return the line for the end of a run, none if there was no reset."""
-    resets = isolation_of(config).resets
+    """Return the lines for the end of a run, none if there was no reset and no query was asked in two ways."""
+    resets, checks = isolation_of(config).resets, isolation_of(config).query_checks
+    checked = [] if checks is None else [f'aiida-temp: {checks}']
     if not resets.count or config.getoption('verbose') < 0:
-        return []
+        return checked
     share = resets.seconds / max(time.perf_counter() - config.stash[began], 1e-9)
     plural = '' if resets.count == 1 else 's'
-    return [f'aiida-temp: {resets.count} reset{plural} in {resets.seconds:.3f} s, {share:.1%} of the run']
+    return [*checked, f'aiida-temp: {resets.count} reset{plural} in {resets.seconds:.3f} s, {share:.1%} of the run']
 
 
 def send(config: pytest.Config) -> None:
@@ -56,6 +58,9 @@ def send(config: pytest.Config) -> None:
     durations = isolation_of(config).durations
     if durations is not None:
         output[_DURATIONS_KEY] = durations.as_rows()
+    checks = isolation_of(config).query_checks
+    if checks is not None:
+        output[_CHECKS_KEY] = checks.asked, checks.different
     output[_KEY] = {'count': resets.count, 'seconds': resets.seconds}
 
 
@@ -69,6 +74,9 @@ def receive(config: pytest.Config, output: dict[str, Any]) -> None:
     durations = isolation_of(config).durations
     if durations is not None:
         durations.add(output.get(_DURATIONS_KEY, []))
+    checks = isolation_of(config).query_checks
+    if checks is not None:
+        checks.add(*output.get(_CHECKS_KEY, (0, 0)))
 
 
 def write_durations(reporter: TerminalReporter, config: pytest.Config) -> None:

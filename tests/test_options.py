@@ -60,6 +60,7 @@ def test_settings_take_what_is_given(given: dict[str, Any], enabled: bool, reset
         ('enabled', 'maybe', 'true or false'),
         ('enabled', 1, 'true or false'),
         ('strict', 'maybe', 'true or false'),
+        ('debug', 'maybe', 'true or false'),
         ('report', 'sometimes', 'one of auto, always, never'),
         ('artifacts_for', 'passed', 'one of failed, all'),
         ('reset', 'test', 'one of function, class, module, package, session'),

@@ -11,6 +11,7 @@ import sqlalchemy
 from aiida.common import exceptions
 from aiida.common.log import AIIDA_LOGGER
 from aiida.storage.sqlite_zip import models, orm
+from sqlalchemy.dialects import sqlite
 
 from . import bulk
 from .entities import EntityCollections
@@ -153,17 +154,13 @@ class SqliteTempBackend(Resetting, EntityCollections, LifeCycle):
 
         :raises ValueError: if it exists and ``overwrite`` is ``False``.
         """
-        values = {'val': value, 'time': datetime.now(timezone.utc)}
-        with self.transaction() as session:
-            where = _SETTINGS.c.key == key
-            if session.execute(sqlalchemy.select(_SETTINGS.c.id).where(where)).one_or_none() is None:
-                values |= {'key': key, 'description': description or ''}
-                session.execute(sqlalchemy.insert(_SETTINGS).values(values))
-            elif overwrite:
-                values |= {} if description is None else {'description': description}
-                session.execute(sqlalchemy.update(_SETTINGS).where(where).values(values))
-            else:
-                raise ValueError(f'The setting {key} already exists')
+        now = datetime.now(timezone.utc)
+        session = self.get_session()
+        row = {'key': key, 'val': value, 'description': description or '', 'time': now}
+        found = session.execute(_SET[overwrite, description is not None], row)
+        session.commit()
+        if not found.rowcount:  # type: ignore[attr-defined]
+            raise ValueError(f'The setting {key} already exists')
 
     def get_info(self, detailed: bool = False) -> dict[str, Any]:
         """Return an overview of the entities and of the repository."""
@@ -201,3 +198,14 @@ class SqliteTempBackend(Resetting, EntityCollections, LifeCycle):
 
 
 _SETTINGS = models.SqliteBase.metadata.tables['db_dbsetting']
+_INSERT = sqlite.insert(_SETTINGS)
+_CHANGED = {'val': _INSERT.excluded.val, 'time': _INSERT.excluded.time}
+_SET = {
+    (True, True): _INSERT.on_conflict_do_update(
+        index_elements=['key'], set_=_CHANGED | {'description': _INSERT.excluded.description}
+    ),
+    (True, False): _INSERT.on_conflict_do_update(index_elements=['key'], set_=_CHANGED),
+    (False, True): _INSERT.on_conflict_do_nothing(index_elements=['key']),
+    (False, False): _INSERT.on_conflict_do_nothing(index_elements=['key']),
+}
+"""How to set a global variable, by whether it may be there already, and whether there is a new description."""

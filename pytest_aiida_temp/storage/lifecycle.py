@@ -57,7 +57,7 @@ class LifeCycle(StorageBackend):
 
         :param default_user_email: the email of the user that the storage starts with.
         :param options: AiiDA's config options by name.
-        :param debug: log every SQL statement.
+        :param debug: log every SQL statement, and ask each query in two ways.
         :param filepath: the folder to make the sandbox in; by default a new temporary folder.
         """
         return Profile(

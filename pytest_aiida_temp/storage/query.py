@@ -123,7 +123,23 @@ class TempQueryBuilder(SqliteQueryBuilder):
             with self._closing_on_error():
                 return fetch(statement.execute(self.get_session(), parameters), statement)
 
-        return _check(data, ask_kept, lambda: as_built(data)) if self._backend.checks_queries else ask_kept()
+        return self._check(data, ask_kept, lambda: as_built(data)) if self._backend.checks_queries else ask_kept()
+
+    def _check(self, data: Any, ask_kept: Callable[[], Found], ask_built: Callable[[], Found]) -> Found:
+        """Ask both ways and return what was found.
+
+        :raises QueryMismatchError: if that is not the same.
+        """
+        (found, error), (expected, expected_error) = _outcome(ask_kept), _outcome(ask_built)
+        is_same = _told(error) == _told(expected_error) and comparable(found) == comparable(expected)
+        self._backend.statements.note_check(is_same)
+        if not is_same:
+            raise QueryMismatchError(
+                f'kept: {error or found!r}, built: {expected_error or expected!r}, query: {data!r}'
+            )
+        if expected_error:
+            raise expected_error
+        return expected  # type: ignore[return-value]
 
     def _kept(self, shape: Shape, kind: Kind, data: Any) -> Statement | None:
         statements = self._backend.statements
@@ -181,19 +197,6 @@ def _outcome(ask: Callable[[], Found]) -> tuple[Found | None, Exception | None]:
         return ask(), None
     except Exception as exception:
         return None, exception
-
-
-def _check(data: Any, ask_kept: Callable[[], Found], ask_built: Callable[[], Found]) -> Found:
-    """Ask both ways and return what was found.
-
-    :raises QueryMismatchError: if that is not the same.
-    """
-    (found, error), (expected, expected_error) = _outcome(ask_kept), _outcome(ask_built)
-    if _told(error) != _told(expected_error) or comparable(found) != comparable(expected):
-        raise QueryMismatchError(f'kept: {error or found!r}, built: {expected_error or expected!r}, query: {data!r}')
-    if expected_error:
-        raise expected_error
-    return expected  # type: ignore[return-value]
 
 
 def _told(error: Exception | None) -> tuple[type, str]:

@@ -73,12 +73,8 @@ class SandboxShaRepositoryBackend(SandboxRepositoryBackend):
         digest = hashlib.sha256(content)
         following = handle.read(CHUNK) if content else b''
         if not following:
-            key = digest.hexdigest()
-            if not os.path.exists(self._path(key)):
-                self._place(self._write([content]), key)
-            else:
-                self._journals.note_used(key)
-            return key
+            self._put(content, digest.hexdigest())
+            return digest.hexdigest()
 
         def chunks() -> Iterator[bytes]:
             yield content
@@ -88,23 +84,24 @@ class SandboxShaRepositoryBackend(SandboxRepositoryBackend):
                 yield chunk
                 chunk = handle.read(CHUNK)
 
-        incoming = self._write(chunks())
+        incoming = self._write_incoming(chunks())
         self._place(incoming, digest.hexdigest())
         return digest.hexdigest()
 
-    def _write(self, chunks: Iterable[bytes]) -> str:
-        """Write to a name that is no key, so that no crash leaves half an object."""
+    def _put(self, content: bytes, key: str) -> None:
+        """Write content that is all there; the lock keeps others from taking half of it for an object."""
+        with self._lock:
+            try:
+                _write(os.path.join(self._folder, key), [content])
+            except FileExistsError:
+                self._journals.note_used(key)
+            else:
+                self._journals.note_added(key)
+
+    def _write_incoming(self, chunks: Iterable[bytes]) -> str:
+        """Write to a name that is no key while the key is not known."""
         incoming = os.path.join(self._folder, f'{_INCOMING}{uuid4().hex}')
-        try:
-            with open(incoming, 'xb', buffering=0) as target:
-                for chunk in chunks:
-                    view = memoryview(chunk)
-                    while view:
-                        view = view[target.write(view) :]
-        except BaseException:
-            with contextlib.suppress(FileNotFoundError):
-                os.remove(incoming)
-            raise
+        _write(incoming, chunks)
         return incoming
 
     def _place(self, incoming: str, key: str) -> None:
@@ -246,3 +243,19 @@ class SandboxShaRepositoryBackend(SandboxRepositoryBackend):
     def clear(self) -> None:
         """Delete all objects, as a change that a restore undoes."""
         self.delete_objects(list(self.list_objects()))
+
+
+def _write(path: str, chunks: Iterable[bytes]) -> None:
+    """Write a file that is not there, and leave none behind that is not complete.
+
+    :raises FileExistsError: if it is there.
+    """
+    with open(path, 'xb', buffering=0) as target:
+        try:
+            for chunk in chunks:
+                view = memoryview(chunk)
+                while view:
+                    view = view[target.write(view) :]
+        except BaseException:
+            os.remove(path)
+            raise

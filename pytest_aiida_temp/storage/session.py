@@ -18,6 +18,7 @@ from sqlalchemy.orm.attributes import instance_dict, instance_state, set_committ
 from .images import Changes
 from .reading import Reading
 from .spans import Span, has
+from .updating import update_only_row
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import Connection
@@ -109,7 +110,8 @@ class StorageSession(Session):
         """Write what was changed in objects."""
         before, self._flushing_objects = self._flushing_objects, True
         try:
-            super().flush(objects)
+            if objects is not None or not update_only_row(self):
+                super().flush(objects)
         finally:
             self._flushing_objects = before
 

@@ -110,6 +110,8 @@ def _find(name: str, value: Any, stand_ins: list[Any]) -> list[_Parameter]:
     for position, stand_in in enumerate(stand_ins):
         if type(value) is type(stand_in) and value == stand_in:
             return [_Parameter(name, position, None)]
+        if type(value) is list and isinstance(stand_in, (tuple, set, frozenset)) and value == list(stand_in):
+            return [_Parameter(name, position, list)]
         if isinstance(value, str):
             if isinstance(stand_in, (list, tuple, set, frozenset)) and value == _json_of_list(stand_in):
                 return [_Parameter(name, position, _json_of_list)]
@@ -145,6 +147,8 @@ class Statements:
         self._kept: OrderedDict[Hashable, Statement] = OrderedDict()
         self._noted: OrderedDict[Hashable, Mark] = OrderedDict()
         self._lock = threading.Lock()
+        self.note_check: Callable[[bool], None] = lambda _: None
+        """Called for each query that was asked in two ways, with whether the outcomes were the same."""
 
     def __len__(self) -> int:
         """Return how many statements are kept."""

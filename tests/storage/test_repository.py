@@ -15,6 +15,7 @@ import pytest
 from files import files, put
 
 from pytest_aiida_temp.storage import SandboxShaRepositoryBackend
+from pytest_aiida_temp.storage.repository import CHUNK
 
 UNKNOWN = hashlib.sha256(b'unknown').hexdigest()
 MALFORMED = ['', '../x', '/etc/passwd', 'x' * 64, UNKNOWN[:-1], UNKNOWN.upper(), f'../{UNKNOWN}', f'{UNKNOWN}\n', '.']
@@ -206,7 +207,7 @@ def test_maintain_removes_unfinished_objects_if_nobody_else_may_be_writing(
 ) -> None:
     monkeypatch.setattr('os.replace', lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
     with pytest.raises(KeyboardInterrupt):
-        put(repository, b'killed before it was put in place')
+        put(repository, bytes(CHUNK + 1))
     monkeypatch.undo()
     key = put(repository, b'content')
     (unfinished,) = set(files(repository)) - {key}

@@ -11,6 +11,7 @@ import pytest
 from files import files, put
 
 from pytest_aiida_temp.storage import SandboxShaRepositoryBackend
+from pytest_aiida_temp.storage.repository import CHUNK
 
 
 def test_a_restore_takes_away_what_was_added_and_brings_back_what_was_deleted(
@@ -56,10 +57,11 @@ def test_a_restore_returns_past_later_checkpoints(repository: SandboxShaReposito
         repository.restore(inner)
 
 
+@pytest.mark.parametrize('content', [b'content', bytes(CHUNK + 1)], ids=['small', 'large'])
 def test_two_threads_put_back_at_once_what_was_deleted_since_a_checkpoint(
-    repository: SandboxShaRepositoryBackend, monkeypatch: pytest.MonkeyPatch
+    repository: SandboxShaRepositoryBackend, monkeypatch: pytest.MonkeyPatch, content: bytes
 ) -> None:
-    key = put(repository, b'content')
+    key = put(repository, content)
     checkpoint = repository.checkpoint()
     repository.delete_objects([key])
     together, replace = threading.Barrier(2), os.replace
@@ -71,8 +73,9 @@ def test_two_threads_put_back_at_once_what_was_deleted_since_a_checkpoint(
 
     monkeypatch.setattr('os.replace', replace_together)
     with ThreadPoolExecutor(2) as executor:
-        assert list(executor.map(lambda _: put(repository, b'content'), range(2))) == [key, key]
+        assert list(executor.map(lambda _: put(repository, content), range(2))) == [key, key]
     monkeypatch.undo()
+    assert repository.get_object_content(key) == content
     repository.restore(checkpoint)
 
     assert files(repository) == [key]
