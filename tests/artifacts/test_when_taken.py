@@ -160,6 +160,27 @@ def test_it_is_taken_when_a_finalizer_fails_before_anything_is_reset(pytester: p
     }
 
 
+def test_it_is_taken_before_one_instance_of_a_wide_fixture_goes(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile("""
+        import pytest
+        from nodes import count, store
+
+        @pytest.fixture(scope='module', params=[1, 2, 3])
+        def wide(request, aiida_temp_session):
+            store()
+            store()
+            yield
+            raise RuntimeError
+
+        def test_it(wide, aiida_temp_profile):
+            store()
+    """)
+
+    result = pytester.runpytest_inprocess('--aiida-temp-report=always')
+
+    assert sections(result) == {'test_it[2] setup': told(0, 2), 'test_it[3] teardown': told(2, 0)}
+
+
 STATES = """
     import threading
     import pytest
