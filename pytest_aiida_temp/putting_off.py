@@ -1,7 +1,7 @@
 """Put off what takes the storage away, while a debugger is to show it.
 
-pytest opens the debugger over a failed tear-down when all that ends with the test has been torn down: with the last test
-of a module the module, with the last of a run the session. What that would do to the storage waits for the debugger.
+pytest opens the debugger over a failed tear-down when all that ends with the test was torn down: with the last test of
+a module the module, with the last of a run the session. What that would do to the storage waits for the debugger.
 """
 
 from __future__ import annotations
