@@ -314,7 +314,10 @@ class Isolation:
         )
 
     def _look_for_other_profile(self, before: Any, fixturedef: FixtureDef[Any]) -> None:
-        """Have tests run on what a wide fixture has made or loaded, as it left it."""
+        """Have tests run on what a wide fixture has made or loaded, as it left it, but without the flag on our own."""
+        if not self.settings.enabled and self._wanted:
+            self._remember_other_profile()
+            self.profiles.load()
         level = self.profiles.enter_loaded() if self.settings.enabled else None
         if level is not None:
             fixturedef.addfinalizer(lambda: self.put_off.do(lambda: self.profiles.forget(level)))
