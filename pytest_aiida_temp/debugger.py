@@ -12,10 +12,10 @@ if TYPE_CHECKING:
 
 NAME = 'profile'
 HINT = (
-    'aiida-temp: the storage is still there until the test is torn down. `profile` is the AiiDA profile that is '
+    'aiida-temp: the storage is still there while the debugger is open. `profile` is the AiiDA profile that is '
     'loaded, for instance `profile.storage.get_info()`.'
 )
-_OTHER = "aiida-temp: the storage is still there until the test is torn down. AiiDA's profile is loaded."
+_OTHER = "aiida-temp: the storage is still there while the debugger is open. AiiDA's profile is loaded."
 
 
 def enter(config: pytest.Config) -> None:

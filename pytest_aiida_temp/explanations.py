@@ -9,7 +9,16 @@ if TYPE_CHECKING:
     from aiida.orm import Node
 
 MOST_LINES = 20
-_MISSING = '(not there)'
+MOST_CHARACTERS = 160
+"""Of a value."""
+
+
+class _Missing:
+    def __repr__(self) -> str:
+        return '(not there)'
+
+
+_MISSING = _Missing()
 
 
 def explain_comparison(operator: str, left: Any, right: Any) -> list[str] | None:
@@ -66,11 +75,24 @@ def _differences(left: Node, right: Node) -> Iterator[str]:
         yield 'attributes and files are equal: two nodes are equal only if they are the same one'
 
 
-def _different_values(left: Mapping[str, Any], right: Mapping[str, Any]) -> Iterator[str]:
-    for name in sorted({*left, *right}, key=str):
-        if name not in left or name not in right or left[name] != right[name]:
-            sides = (repr(side[name]) if name in side else _MISSING for side in (left, right))
-            yield f'{name}: {" != ".join(sides)}'
+def _different_values(left: Any, right: Any, place: str = '') -> Iterator[str]:
+    """Yield a line for each value that differs, wherever it is in dictionaries and in lists of the same length."""
+    if left == right:
+        return
+    if isinstance(left, Mapping) and isinstance(right, Mapping):
+        for name in sorted({*left, *right}, key=str):
+            inside = f'{place}.{name}' if place else str(name)
+            yield from _different_values(left.get(name, _MISSING), right.get(name, _MISSING), inside)
+    elif isinstance(left, list) and isinstance(right, list) and len(left) == len(right):
+        for number, (one, other) in enumerate(zip(left, right, strict=True)):
+            yield from _different_values(one, other, f'{place}[{number}]')
+    else:
+        yield f'{place}: {_shown(left)} != {_shown(right)}'
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= MOST_CHARACTERS else f'{text[: MOST_CHARACTERS // 2]}...{text[-MOST_CHARACTERS // 2 :]}'
 
 
 def _different_files(left: Node, right: Node) -> Iterator[str]:

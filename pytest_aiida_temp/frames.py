@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from .content_frames import ContentFrames, Frame
+from .putting_off import PutOff
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,6 +29,7 @@ class Frames(ContentFrames):
     :param resets: what counts them.
     :param undone: called after a reset with table, primary key and uuid of what it took away.
     :param settle: called after what may have loaded the profile while tests run on another one.
+    :param put_off: what leaving by itself may have to wait for.
     """
 
     def __init__(
@@ -36,11 +38,13 @@ class Frames(ContentFrames):
         resets: Resets,
         undone: Callable[[list[tuple[str, int, str]]], None],
         settle: Callable[[], None] = lambda: None,
+        put_off: PutOff | None = None,
     ) -> None:
         self._resets = resets
         self._profile = profile
         self._undone = undone
         self._settle = settle
+        self._put_off = put_off or PutOff()
         self._base: Checkpoint | None = None
         self._frames: list[Frame] = []
         self._between: Checkpoint | None = None
@@ -100,7 +104,7 @@ class Frames(ContentFrames):
         if self._position_of(node) is None:
             self._frames.append(Frame(node, self._take()))
             if leave_by_itself:
-                node.addfinalizer(lambda: self.leave(node))
+                self._at_end_of(node, lambda: self.leave(node))
 
     def ensure_lingering(self, item: Any) -> None:
         """Take a checkpoint for a test that does not reset, unless the one before it did not either."""
@@ -117,7 +121,7 @@ class Frames(ContentFrames):
         self.ensure(node)
         frame = Frame(node, self._take(), instance=fixturedef)
         self._frames.append(frame)
-        fixturedef.addfinalizer(lambda: self._excise(frame))
+        self._at_end_of(fixturedef, lambda: self._excise(frame))
         yield
         frame.has_failed = bool(failed)
         if not self._profile.is_loaded:
@@ -141,7 +145,7 @@ class Frames(ContentFrames):
         assert narrower is not None
         into = self._insert(node, narrower)
         frame = Frame(node, self._take(), instance=fixturedef)
-        fixturedef.addfinalizer(lambda: self._excise(frame))
+        self._at_end_of(fixturedef, lambda: self._excise(frame))
         outcome: list[HandOver] = []
         try:
             yield outcome
@@ -237,8 +241,11 @@ class Frames(ContentFrames):
             return own[-1]
         frame = Frame(node, self._profile.insert_checkpoint(self._frames[position].checkpoint))
         self._frames.insert(position, frame)
-        node.addfinalizer(lambda: self.leave(node))
+        self._at_end_of(node, lambda: self.leave(node))
         return frame
+
+    def _at_end_of(self, owner: Any, action: Callable[[], None]) -> None:
+        owner.addfinalizer(lambda: self._put_off.do(action))
 
     def _take(self) -> Checkpoint:
         """Take a checkpoint, of the state without what other threads did since the latest frame was left."""

@@ -11,11 +11,13 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from .profiles import OtherProfile, Profiles
+from .putting_off import PutOff
 from .scopes import is_kept_off, is_narrower, is_wanted_by, reset_scope, scope_node
 from .starting import StartingStates
 
@@ -72,11 +74,11 @@ class Isolation:
         self.history: History | None = None
         """What tests had stored, once the profile was used."""
         self.before_failing: Callable[[pytest.Item, BaseException], None] | None = None
-        """Called where a test fails in its tear-down, while the storage is as it was."""
+        """Called where what ends with a test fails in its tear-down, while the storage is as it was."""
+        self.put_off = PutOff()
         self._config = config
         self._setting_up: list[FixtureDef[Any]] = []
         self._item: pytest.Item | None = None
-        self._kept_for: pytest.Item | None = None
         self._wanted = False
         self._is_aside = False
         self._outsider: pytest.Item | None = None
@@ -84,7 +86,7 @@ class Isolation:
         self._leftovers: Leftovers | None = None
         self._test = ''
         self._other: OtherProfile | None = None
-        self.starting = StartingStates(config)
+        self.starting = StartingStates(config, self.put_off)
         self.durations: Durations | None = None
         self.query_checks: QueryChecks | None = None
 
@@ -116,7 +118,7 @@ class Isolation:
             self.durations.watch(profile)
         if self.query_checks is not None:
             self.query_checks.watch(profile)
-        return Frames(profile, self.resets, self._note, self.profiles.settle)
+        return Frames(profile, self.resets, self._note, self.profiles.settle, self.put_off)
 
     def _note(self, undone: list[tuple[str, int, str]]) -> None:
         if self.history is not None:
@@ -132,7 +134,7 @@ class Isolation:
         try:
             yield profile
         finally:
-            self.profiles.leave(profile)
+            self.put_off.do(lambda: self.profiles.leave(profile))
 
     def enter_profile(self, context: AbstractContextManager[TempProfile]) -> TempProfile:
         """Make an ephemeral profile, for tests to run on until the fixture or test ends that runs now.
@@ -143,7 +145,7 @@ class Isolation:
         profile = self.profiles.enter(context)
         owner = self._setting_up[-1] if self._setting_up else self._item
         if owner is not None:
-            owner.addfinalizer(lambda: self.profiles.leave(profile))
+            owner.addfinalizer(lambda: self.put_off.do(lambda: self.profiles.leave(profile)))
         return profile
 
     def stand_aside(self) -> None:
@@ -163,7 +165,7 @@ class Isolation:
             self._begin(item)
         if self.profiles.frames is None:  # a fixture has loaded another one
             level = self.profiles.enter_own()
-            item.addfinalizer(lambda: self.profiles.forget(level))
+            item.addfinalizer(lambda: self.put_off.do(lambda: self.profiles.forget(level)))
         self.set_up(item)
         profile: TempProfile = self.profiles.innermost
         return profile
@@ -174,6 +176,7 @@ class Isolation:
         A test that does not ask for the profile while that is loaded is like one that says ``reset=False``: what it
         stores is undone before the next one that does ask.
         """
+        self.put_off.finish()
         self._inspect_after(item)
         if self.durations is not None:
             self.durations.begin(item.nodeid)
@@ -258,10 +261,27 @@ class Isolation:
                 if self.takeover is not None:
                     stack.enter_context(self.takeover.serving(fixturedef, request))
                 yield failed
+                self._notice_failing_finalizers_of(fixturedef)
                 if self.profiles and not self._is_aside and fixturedef.scope != 'function':
                     self._look_for_other_profile(before, fixturedef)
         finally:
             self._setting_up.pop()
+
+    def _notice_failing_finalizers_of(self, fixturedef: FixtureDef[Any]) -> None:
+        """Notice them before the one that undoes what the fixture has stored, which is the last of a wide fixture."""
+        if fixturedef.scope == 'function':  # those run as finalizers of the test, and it is left after them
+            return
+
+        def noticed(finalizer: Callable[[], object]) -> None:
+            __tracebackhide__ = True
+            try:
+                finalizer()
+            except BaseException as exception:
+                if self._item is not None:
+                    self._tell_of_failure(self._item, exception)
+                raise
+
+        fixturedef._finalizers[:] = [partial(noticed, finalizer) for finalizer in fixturedef._finalizers]
 
     @contextmanager
     def _isolated(self, frames: Frames, fixturedef: FixtureDef[Any], node: Any, failed: list[Any]) -> Iterator[None]:
@@ -298,10 +318,13 @@ class Isolation:
         )
 
     def _look_for_other_profile(self, before: Any, fixturedef: FixtureDef[Any]) -> None:
-        """Have tests run on what a wide fixture has made or loaded, as it left it."""
+        """Have tests run on what a wide fixture has made or loaded, as it left it, but without the flag on our own."""
+        if not self.settings.enabled and self._wanted:
+            self._remember_other_profile()
+            self.profiles.load()
         level = self.profiles.enter_loaded() if self.settings.enabled else None
         if level is not None:
-            fixturedef.addfinalizer(lambda: self.profiles.forget(level))
+            fixturedef.addfinalizer(lambda: self.put_off.do(lambda: self.profiles.forget(level)))
         if level is not None and level.frames is None:
             self.warn(
                 f'The {fixturedef.scope}-scoped fixture {fixturedef.argname!r} has loaded the profile '
@@ -324,6 +347,9 @@ class Isolation:
         """Finish with a test, after everything of it was torn down."""
         if self.durations is not None:
             self.durations.end()
+        self.put_off.do(lambda: self._end(item))
+
+    def _end(self, item: pytest.Item) -> None:
         if self._item is not item:
             return
         self._item = self._outsider = self._leftovers = None
@@ -376,6 +402,7 @@ class Isolation:
             tear_down = item.teardown
 
             def tear_down_and_inspect() -> None:
+                __tracebackhide__ = True
                 try:
                     tear_down()
                 except BaseException as exception:
@@ -393,19 +420,21 @@ class Isolation:
         failure = pytest.fail.Exception('\n'.join([f'{item.nodeid} left behind:', *found]), pytrace=False)
         if found and self.settings.strict:
             self._tell_of_failure(item, failure)
-        if self._kept_for is not item:  # else the next test leaves what has ended
-            for frames in self.profiles.all_frames:
-                frames.leave(item)
-                self.starting.end(frames, item)
+        self.put_off.do(lambda: self._leave(item))
         if found and self.settings.strict:
             raise failure
         for what in self._leftovers.serious:
             self.warn(f'{item.nodeid} left behind {what}')
 
-    def keep_for_debugger(self, item: pytest.Item) -> None:
-        """Reset only before the next test if the debugger opens over a tear-down that has failed."""
+    def _leave(self, item: pytest.Item) -> None:
+        for frames in self.profiles.all_frames:
+            frames.leave(item)
+            self.starting.end(frames, item)
+
+    def keep_for_debugger(self) -> None:
+        """Put off all resets until the debugger was closed that opens over a tear-down which has failed."""
         if self._config.getoption('usepdb', False):
-            self._kept_for = item
+            self.put_off.begin()
 
     def _tell_of_failure(self, item: pytest.Item, error: BaseException) -> None:
         if self.before_failing is not None:

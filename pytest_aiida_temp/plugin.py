@@ -87,6 +87,13 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
     witness_of(item.config).attend(item, outcome.get_result())
 
 
+@pytest.hookimpl(hookwrapper=True, tryfirst=True)
+def pytest_exception_interact(node: Any) -> Generator[None]:
+    """Reset what was kept for the debugger."""
+    yield
+    isolation_of(node.config).put_off.finish()
+
+
 def pytest_enter_pdb(config: pytest.Config) -> None:
     """Give the debugger the profile."""
     debugger.enter(config)
@@ -112,7 +119,8 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Hand the figures of a worker of xdist to the controller."""
+    """Reset what no debugger was opened for, and hand the figures of a worker of xdist to the controller."""
+    isolation_of(session.config).put_off.finish()
     summary.send(session.config)
 
 

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from .archives import Archive
     from .frames import Frames
     from .profile import TempProfile
+    from .putting_off import PutOff
 
 
 @dataclass(frozen=True)
@@ -48,8 +49,9 @@ class StartingState:
 class StartingStates:
     """The starting states of the tests of one run."""
 
-    def __init__(self, config: pytest.Config) -> None:
+    def __init__(self, config: pytest.Config, put_off: PutOff) -> None:
         self._config = config
+        self._put_off = put_off
         self._contents: Contents | None = None
         self._with_options: pytest.Item | None = None
         self.next_item: pytest.Item | None = None
@@ -68,7 +70,7 @@ class StartingStates:
         around = node.listchain()
         for owner in frames.start_from([state for state in self._of(item) if state.node in around], self._add):
             if owner is not item:  # which is seen to when its leftovers are
-                owner.addfinalizer(partial(self.end, frames, owner))
+                owner.addfinalizer(partial(self._put_off.do, partial(self.end, frames, owner)))
 
     def _add(self, profile: TempProfile, state: StartingState) -> None:
         if self._contents is None:

@@ -8,7 +8,7 @@ import pytest
 from aiida import orm
 
 from pytest_aiida_temp import TempProfile
-from pytest_aiida_temp.explanations import MOST_LINES, explain_comparison
+from pytest_aiida_temp.explanations import MOST_CHARACTERS, MOST_LINES, explain_comparison
 
 
 def test_two_nodes_differ_in_type_attributes_and_files(aiida_temp_profile: TempProfile) -> None:
@@ -43,11 +43,32 @@ def test_attributes_are_compared_with_a_dictionary(aiida_temp_profile: TempProfi
     node = orm.Dict({'same': 1, 'other': [1, 2], 'missing': None})
     value = node if side == 'node' else node.base.attributes
     name = 'Dict<pk=None>' if side == 'node' else 'NodeAttributes'
-    differences = ['missing: None != (not there)', "more: (not there) != 'x'", 'other: [1, 2] != [1, 3]']
+    differences = ['missing: None != (not there)', "more: (not there) != 'x'", 'other[1]: 2 != 3']
 
     explained = explain_comparison('==', value, {'same': 1, 'other': [1, 3], 'more': 'x'})
 
     assert explained == [f'{name} == dict', *differences]
+
+
+def test_differences_deep_inside_are_told_by_their_place(aiida_temp_profile: TempProfile) -> None:
+    numbers = list(range(1000))
+    left = orm.Dict(
+        {'SYSTEM': {'ecutwfc': 30, 'spin': None}, 'sites': [{'kind': 'Si'}, {'kind': 'C'}], 'many': numbers}
+    )
+    right = orm.Dict({'SYSTEM': {'ecutwfc': 40}, 'sites': [{'kind': 'Si'}, {'kind': 'Ge'}], 'many': numbers[1:]})
+
+    explained = explain_comparison('==', left, right)
+
+    assert explained is not None
+    assert explained[2:3] == ['attribute SYSTEM.ecutwfc: 30 != 40']  # after type and uuid
+    assert [line for line in explained if line.startswith('attribute s') or 'spin' in line] == [
+        'attribute SYSTEM.spin: None != (not there)',
+        "attribute sites[1].kind: 'C' != 'Ge'",
+    ]
+    [many] = [line for line in explained if 'many' in line]
+    assert many.startswith('attribute many: [0, 1, 2, ')
+    assert many.endswith(', 998, 999]')
+    assert len(many) < 2 * MOST_CHARACTERS + 40
 
 
 @pytest.mark.parametrize(('operator', 'left', 'right'), [('==', {'a': 1}, {'a': 2}), ('==', 1, 2), ('in', 1, [])])

@@ -76,6 +76,39 @@ def test_a_profile_that_was_loaded_is_given_back_after_each_test(pytester: pytes
         assert get_config().profile_names == ['mine']
 
 
+def test_a_profile_that_a_wide_fixture_loads_within_a_test_is_not_what_that_runs_on(pytester: pytest.Pytester) -> None:
+    pytester.makeconftest("""
+        import pytest
+
+        pytest_plugins = ['aiida.tools.pytest_fixtures']
+
+        @pytest.fixture(scope='session', autouse=True)
+        def uses_the_suites_own(aiida_profile):
+            pass
+    """)
+    pytester.makepyfile("""
+        import pytest
+        from aiida.manage import get_manager
+        from nodes import store
+
+        @pytest.mark.parametrize('number', [1, 2])
+        def test_ours(aiida_temp_profile, number):
+            assert get_manager().get_profile() is aiida_temp_profile
+            assert store() == 1
+
+        def test_own(aiida_profile):
+            assert get_manager().get_profile() is aiida_profile
+            assert store() == 1
+
+        @pytest.mark.aiida_temp
+        def test_marked(aiida_profile):
+            assert get_manager().get_profile() is not aiida_profile
+            assert store() == 1
+    """)
+
+    pytester.runpytest_inprocess().assert_outcomes(passed=4)
+
+
 @pytest.fixture
 def outer() -> Iterator[TempProfile]:
     """A loaded profile with a node in it."""

@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 
+from pytest_aiida_temp import temp_profile
+
 FAILING = """
     import pytest
     from nodes import store
@@ -267,6 +269,161 @@ def test_a_debugger_sees_what_the_test_stored_and_the_next_starts_fresh(
         'debugger in test_breakpoint (call) 3',
         'debugger in TestCase::test_fails (call) 5',
     ]
+
+
+FAILING_FINALIZERS = {
+    'conftest': """
+        import pytest
+        from nodes import store
+
+        @pytest.fixture(scope='session')
+        def data(aiida_temp_session):
+            store()
+
+        @pytest.fixture
+        def finalizer_fails(data, aiida_temp_profile):
+            store()
+            yield
+            raise RuntimeError
+
+        @pytest.fixture
+        def fresh(data, aiida_temp_profile):
+            assert store() == 2
+
+        @pytest.fixture(scope='session')
+        def session_fails(data):
+            store()
+            yield
+            raise RuntimeError
+    """,
+    'test_1_last_of_module': """
+        import pytest
+        from nodes import store
+
+        @pytest.fixture(scope='module')
+        def more(data):
+            store()
+
+        def test_it(more, finalizer_fails):
+            assert store() == 4
+    """,
+    'test_2_last_of_class': """
+        import pytest
+        from nodes import store
+
+        def test_fresh(fresh): pass
+
+        @pytest.mark.aiida_temp(reset='class')
+        class TestFails:
+            @pytest.fixture(scope='class')
+            def fails(self, data):
+                store()
+                yield
+                raise RuntimeError
+
+            def test_before(self, fails):
+                assert store() == 3
+
+            def test_it(self, fails):
+                assert store() == 4
+
+        def test_fresh_again(fresh): pass
+    """,
+    'test_3_module': """
+        import pytest
+        from nodes import store
+
+        @pytest.fixture(scope='module', params=[1, 2, 3])
+        def fails(request, data):
+            store()
+            yield
+            raise RuntimeError
+
+        def test_it(fails, aiida_temp_profile):
+            assert store() == 3
+    """,
+    'test_4_own_profile': """
+        import pytest
+        from aiida.manage import get_manager
+        from nodes import store
+
+        @pytest.fixture
+        def factory(data, aiida_temp_profile_factory):
+            with aiida_temp_profile_factory('further'):
+                store()
+                yield
+            assert get_manager().get_profile().name == 'further'
+
+        @pytest.fixture
+        def fails(factory):
+            yield
+            raise RuntimeError
+
+        def test_it(fails):
+            assert store() == 2
+    """,
+    'test_5_archive': """
+        import pytest
+        from nodes import count, store
+
+        pytestmark = pytest.mark.aiida_temp(archive='one.aiida')
+
+        def test_it(finalizer_fails):
+            assert store() == 4
+    """,
+    'test_6_last_of_run': """
+        from nodes import store
+
+        def test_fresh(fresh): pass
+
+        def test_it(session_fails, finalizer_fails):
+            assert store() == 4
+    """,
+}
+
+
+@pytest.mark.parametrize('flag', [[], ['--aiida-temp']])
+def test_a_debugger_over_a_failed_tear_down_sees_the_storage_though_wider_scopes_have_ended(
+    pytester: pytest.Pytester, debugger: str, flag: list[str]
+) -> None:
+    from aiida import orm
+
+    with temp_profile() as profile:
+        orm.Int(1).store()
+        profile.export(pytester.path / 'one.aiida')
+    pytester.makeconftest(FAILING_FINALIZERS['conftest'])
+    pytester.makepyfile(**{name: text for name, text in FAILING_FINALIZERS.items() if name != 'conftest'})
+    before = process()
+
+    result = pytester.runpytest_inprocess('--pdb', debugger, *flag)
+
+    result.assert_outcomes(passed=11, errors=7)
+    assert [line for line in result.outlines if line.startswith('debugger')] == [
+        'debugger in test_it (teardown) 4',
+        'debugger in TestFails::test_it (teardown) 4',
+        'debugger in test_it[2] (setup) 2',
+        'debugger in test_it[3] (teardown) 2',
+        'debugger in test_it (teardown) 2',
+        'debugger in test_it (teardown) 4',
+        'debugger in test_it (teardown) 4',
+    ]
+    assert 'def __call__' not in result.stdout.str(), 'a traceback shows the plugin itself'
+    assert process() == before
+
+
+@pytest.mark.long
+def test_a_debugger_that_is_fed_by_hand_sees_the_storage_after_the_last_tear_down_has_failed(
+    pytester: pytest.Pytester,
+) -> None:
+    pytester.makeconftest(FAILING_FINALIZERS['conftest'])
+    pytester.makepyfile(FAILING_FINALIZERS['test_6_last_of_run'])
+    commands = b"p profile.storage.get_info()['entities']['Nodes']\nc\n"
+
+    result = pytester.run(sys.executable, '-m', 'pytest', '--pdb', '-k', 'test_it', stdin=commands)
+
+    result.stdout.fnmatch_lines(
+        ['aiida-temp: the storage is still there *', "(Pdb) {'count': 4}", '*1 passed*1 error*']
+    )
 
 
 @pytest.mark.parametrize('flag', [[], ['--aiida-temp']])

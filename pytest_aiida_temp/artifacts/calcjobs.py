@@ -15,11 +15,15 @@ RETRIEVED, SANDBOX = 'retrieved', 'sandbox'
 
 
 def write_files(findings: Findings, folder: Path) -> Iterable[str]:
-    """Copy what failed calculation jobs were sent off with, and what was retrieved of them, each to its own folder.
+    """Copy what calculation jobs were sent off with, and what was retrieved of them, each to its own folder.
+
+    Those that succeeded are left out; nodes that a test made by hand, for a parser say, are not.
 
     :returns: what went wrong.
     """
-    for process in findings.failed:
+    for process in findings.processes:
+        if process.is_ok:
+            continue
         node = findings.node(process)
         if isinstance(node, orm.CalcJobNode):
             target = folder / f'calcjob-{process.pk}'

@@ -30,6 +30,7 @@ _PROCESSES = (
 _CALLS = "SELECT input_id, output_id FROM db_dblink WHERE type IN ('call_calc', 'call_work')"
 _LOGS = 'SELECT dbnode_id, levelname, message FROM db_dblog ORDER BY id DESC LIMIT ?'
 _ENDED = ('finished', 'excepted', 'killed')
+_HEADS = ('Traceback (most recent', 'During handling of the above', 'The above exception was the direct')
 
 
 @dataclass
@@ -58,6 +59,11 @@ class Process:
         return self.state == 'finished' and self.exit_status == 0
 
     @property
+    def has_run(self) -> bool:
+        """Whether it was run, rather than made by hand as the node of a process, for a parser say."""
+        return self.state is not None
+
+    @property
     def has_ended(self) -> bool:
         """Whether it will not go on."""
         return self.state in _ENDED
@@ -65,7 +71,7 @@ class Process:
     def __str__(self) -> str:
         status = '' if self.exit_status is None else f' [{self.exit_status}]'
         message = f': {self.message}' if self.message else ''
-        return f'{self.name} {(self.state or "without state").capitalize()}{status}{message}'
+        return f'{self.name} {self.state.capitalize() if self.state else "was not run"}{status}{message}'
 
 
 @dataclass(frozen=True)
@@ -122,7 +128,8 @@ class Findings:
     @cached_property
     def failed(self) -> list[Process]:
         """The processes that failed or have not ended, those first that others failed of."""
-        return sorted((p for p in self.processes if not p.is_ok), key=lambda process: (-process.depth, process.pk))
+        failed = (process for process in self.processes if process.has_run and not process.is_ok)
+        return sorted(failed, key=lambda process: (-process.depth, process.pk))
 
     def node(self, process: Process) -> Any:
         """Return the node of a process."""
@@ -156,9 +163,16 @@ def _plural(count: int, kind: str) -> str:
 
 def _process(pk: int, node_type: str, *attributes: Any) -> Process:
     label, state, status, message, error = attributes
-    last = (error or '').strip().splitlines()[-1:]  # it says what the exception is
-    text = ' '.join((message or '').split()) or ''.join(last)
+    text = ' '.join((message or _exception(error or '')).split())
     return Process(pk, label or node_type.rstrip('.').rpartition('.')[-1], state, status, text)
+
+
+def _exception(text: str) -> str:
+    """Return type and message from what Python prints of an exception, and of those that led to it before that."""
+    lines = text.splitlines()
+    begin = max((n + 1 for n, line in enumerate(lines) if line.startswith(_HEADS)), default=0)
+    message = (n for n, line in enumerate(lines) if n >= begin and line.strip() and not line.startswith(' '))
+    return '\n'.join(lines[next(message, begin) :])
 
 
 def _in_order(found: dict[int, Process]) -> Iterator[Process]:

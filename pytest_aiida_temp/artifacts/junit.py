@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from typing import Any
 from xml.etree import ElementTree
 
@@ -24,12 +25,18 @@ class SystemOut:
         self._xml = xml
         self._told: list[tuple[Any, str]] = []
 
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Note to which test case a section belongs, while that can still be found."""
-        if report.failed:
-            found = [content for title, content in report.sections if title == TITLE]
-            self._told += [(self._xml.node_reporter(report), f'{TITLE}\n{content}\n') for content in found]
+    @pytest.hookimpl(hookwrapper=True)
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> Generator[None]:
+        """Note to which test case a section belongs, while that can still be found.
+
+        pytest makes a test case of its own for a failed tear-down, where the test had failed before.
+        """
+        found = [content for title, content in report.sections if title == TITLE] if report.failed else []
+        reporter = self._xml.node_reporter(report) if found else None
+        number = len(self._xml.node_reporters_ordered)
+        yield
+        latest = self._xml.node_reporters_ordered[number:] or [reporter]
+        self._told += [(latest[-1], f'{TITLE}\n{content}\n') for content in found]
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self) -> None:

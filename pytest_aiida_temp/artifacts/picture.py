@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 from collections.abc import Iterable
@@ -26,6 +27,9 @@ LENGTH = 60
 """Characters of a line in a node."""
 
 PICTURE, SOURCE = 'provenance.svg', 'provenance.dot'
+_CONTROL = re.compile(r'[\x00-\x08\x0b-\x1f\x7f]')
+"""Characters in values and labels that no picture can have."""
+
 _FOUND = {'style': 'dashed', 'penwidth': 1, 'color': '#666666'}
 _DATA = {'shape': 'ellipse', 'style': 'filled', 'penwidth': 0, 'fillcolor': '#d6e4f0'}
 
@@ -51,7 +55,7 @@ def _draw(dot: str, source: str, path: Path) -> str | None:
         return f'the program `dot` of graphviz had not ended after {SECONDS:.0f} s'
     if done.returncode:
         said = done.stderr.decode(errors='replace').strip().splitlines()
-        return f'the program `dot` of graphviz ended with status {done.returncode}: {said[-1] if said else ""}'
+        return f'the program `dot` of graphviz ended with status {done.returncode}: {said[0] if said else ""}'
     path.write_bytes(done.stdout)
     return None
 
@@ -77,7 +81,7 @@ def _source(view: StorageView, stored: list[int]) -> str:
         pair = LinkPair(LinkType(kind), label)
         style = graph._link_styles(pair, add_label=True, add_type=False)
         graph.add_edge(nodes[source], nodes[target], pair, style={**style, 'label': label})
-    return str(graph.graphviz.source)
+    return _CONTROL.sub('?', str(graph.graphviz.source))
 
 
 def _links(view: StorageView, pks: list[int]) -> list[tuple[int, int, str, str]]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from .evidence import Evidence, take
 from .folders import REPORT, Entry, discard, make_incoming, place
 from .html_report import html_extras
-from .section import MOST_LINES, TITLE, clean
+from .section import MOST_LINES, TITLE, TITLE_IF_NOT_FAILED, clean
 from .witness import PROPERTY
 
 if TYPE_CHECKING:
@@ -100,7 +100,9 @@ def _give_up(attempt: Attempt) -> None:
 def _text(entry: Entry, evidence: Evidence, report: pytest.TestReport) -> str:
     heading = f'{report.nodeid}: {report.outcome} in {report.when}, {time.strftime("%Y-%m-%d %H:%M:%S")}'
     storage = evidence.full or evidence.section
-    parts = [heading, '=' * min(len(heading), 120), report.longreprtext, '', TITLE, '-' * len(TITLE), *storage]
+    title = TITLE if report.failed else TITLE_IF_NOT_FAILED
+    error = [report.longreprtext, ''] if report.longreprtext else []
+    parts = [heading, '=' * min(len(heading), 120), *error, title, '-' * len(title), *storage]
     return '\n'.join([*parts, *(['', *entry.notes] if entry.notes else []), '', ''])
 
 

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from .findings import Findings, Process
 
 TITLE = 'AiiDA storage at the failure'
+TITLE_IF_NOT_FAILED = 'AiiDA storage after the test'
 MOST_LINES = 40
 MOST_REPORTS = 3
 LAST_LINES = 8
@@ -39,7 +40,7 @@ def short(findings: Findings, most: int = MOST_LINES) -> list[str]:
     blocks = [block for block in blocks if block.lines]
     shown = _fit(blocks, most - 1)
     missing = [block for block in (_scheduler_errors(findings, process, shown) for process in failed) if block.lines]
-    missing += [block for block in [_logs(findings, [*shown, *_lines(missing)])] if block.lines]
+    missing += [block for block in [_logs(findings, _lines([*blocks, *missing]))] if block.lines]
     return [findings.counts(), *_fit([*blocks, *missing], most - 1)]
 
 
@@ -58,8 +59,11 @@ def clean(text: str) -> list[str]:
 def _processes(findings: Findings) -> Block:
     processes = findings.processes
     failed = sum(process.has_ended and not process.is_ok for process in processes)
-    going = sum(not process.has_ended for process in processes)
-    parts = [f'{failed} of {len(processes)} failed', *([f'{going} had not ended'] if going else [])]
+    others = {
+        'had not ended': sum(process.has_run and not process.has_ended for process in processes),
+        'not run': sum(not process.has_run for process in processes),
+    }
+    parts = [f'{failed} of {len(processes)} failed', *(f'{number} {what}' for what, number in others.items() if number)]
     lines = [f'  {"  " * process.depth}{" ".join(clean(str(process)))}' for process in processes]
     important = [index for index, process in enumerate(processes) if not process.is_ok]
 
@@ -83,9 +87,9 @@ def _scheduler_errors(findings: Findings, process: Process, shown: Sequence[str]
     return Block(f'Last lines that the scheduler wrote to standard error for {process.name}:', last, _tail)
 
 
-def _logs(findings: Findings, shown: Sequence[str]) -> Block:
-    """Return the last messages that cannot be seen already."""
-    seen = '\n'.join(shown)
+def _logs(findings: Findings, told: Sequence[str]) -> Block:
+    """Return the last messages that are in no report of a process, of which lines may have been left out."""
+    seen = '\n'.join(told)
     missing = [log for log in findings.logs if clean(log.text)[:1] and clean(log.text)[0] not in seen]
     lines = [line for log in missing for line in _indented(str(log))]
     return Block('Last log messages:', lines, _tail)

@@ -21,6 +21,7 @@ class Finalizer:
 
     def __call__(self) -> None:
         """Run it."""
+        __tracebackhide__ = True
         try:
             self._function()
         except BaseException as exception:

@@ -44,12 +44,12 @@ class Place:
 class Attempt:
     """One attempt at a test, and what was taken of it.
 
-    :param at_teardown: evidence taken when a finalizer failed, for the report that is yet to come.
+    :param early: evidence taken when a finalizer failed, for the report that is yet to come.
     :param folder: where its files are, once there are any.
     """
 
     item: pytest.Item
-    at_teardown: tuple[Evidence | None] | None = None
+    early: tuple[Evidence | None] | None = None
     incoming: Path | None = None
     folder: Path | None = None
     entry: Entry | None = None
@@ -88,16 +88,17 @@ class Witness:
         attempt = self._attempt
         if isinstance(error, pytest.exit.Exception) or not isinstance(error, (Exception, pytest.fail.Exception)):
             return
-        isolation_of(self._config).keep_for_debugger(item)
-        if attempt is not None and attempt.item is item and attempt.at_teardown is None:
-            attempt.at_teardown = (self._take(attempt),)
+        isolation_of(self._config).keep_for_debugger()
+        if attempt is not None and attempt.item is item and attempt.early is None:
+            attempt.early = (self._take(attempt),)
 
     def attend(self, item: pytest.Item, report: pytest.TestReport) -> None:
         """Add to the report of a phase what is to be told, if it failed or all are recorded."""
         attempt = self._attempt
         if attempt is None or attempt.item is not item or not (report.failed or self._records(report)):
             return
-        evidence = attempt.at_teardown[0] if attempt.at_teardown and report.when == 'teardown' else self._take(attempt)
+        early, attempt.early = attempt.early, None
+        evidence = early[0] if early else self._take(attempt)
         if evidence is None:
             return
         with self._harmless(item):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import resource
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -169,6 +170,29 @@ def test_workers_of_xdist_write_to_one_folder_and_their_reports_tell_all(pyteste
     assert properties == set(found)
     assert all('stored 1 node' in (case.findtext('system-out') or '') for case in cases)
     assert result.stdout.str().count('Artefacts: out') == 7
+
+
+@pytest.mark.long
+def test_each_worker_has_a_folder_where_each_runs_all_tests(pytester: pytest.Pytester) -> None:
+    pytest.importorskip('xdist', reason='tests how workers of pytest-xdist share the folder')
+    pytester.makepyfile(SUITE)
+
+    for _ in range(2):  # the second run replaces what the first one left
+        result = pytester.runpytest_subprocess(
+            '--aiida-temp-artifacts=out', '-n', '2', '--dist=each', '--junitxml=out.xml'
+        )
+
+        result.assert_outcomes(failed=14)
+        found = list(entries(pytester.path / 'out'))
+        assert Counter(Counter(entry.test for _, entry in found).values()) == {2: 7}
+        assert len({entry.run for _, entry in found}) == 1
+        for folder, _ in found:
+            assert {path.name for path in folder.iterdir()} >= {'storage.aiida', 'report.txt'}
+            assert (folder / 'report.txt').read_text(encoding='utf-8').count(': failed in call') == 1
+        page = (pytester.path / 'out' / 'index.html').read_text(encoding='utf-8')
+        assert page.count('<article') == len({folder.name for folder, _ in found if f'"{folder.name}"' in page}) == 14
+        cases = ElementTree.parse(pytester.path / 'out.xml').iterfind('.//testcase/properties/property')
+        assert {Path(str(case.get('value'))).name for case in cases} == {folder.name for folder, _ in found}
 
 
 def test_a_page_of_the_users_own_stays(pytester: pytest.Pytester) -> None:

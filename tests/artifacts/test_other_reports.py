@@ -65,8 +65,14 @@ def test_a_second_failure_of_a_test_is_told_in_the_same_folder(pytester: pytest.
             raise RuntimeError('body')
     """)
 
-    pytester.runpytest_inprocess('--aiida-temp-artifacts=out').assert_outcomes(failed=1, errors=1)
+    pytester.runpytest_inprocess('--aiida-temp-artifacts=out', '--junitxml=junit.xml').assert_outcomes(
+        failed=1, errors=1
+    )
 
+    cases = list(ElementTree.parse(pytester.path / 'junit.xml').iterfind('.//testcase'))
+    outputs = [case.findtext('system-out') or '' for case in cases]
+    assert [output.count(TITLE) for output in outputs] == [1, 1]
+    assert ['stored 1 node,' in outputs[0], 'stored 2 nodes,' in outputs[1]] == [True, True]
     [(folder, entry)] = entries(pytester.path / 'out')
     text = (folder / 'report.txt').read_text()
     assert (entry.outcome, entry.error) == ('error', 'RuntimeError: body')

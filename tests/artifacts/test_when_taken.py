@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import re
+import shutil
 
 import pytest
 
-from pytest_aiida_temp.artifacts.section import TITLE
+from pytest_aiida_temp.artifacts.section import MOST_LINES, TITLE
+
+
+def _sections(result: pytest.RunResult) -> list[tuple[str, str]]:
+    reports = result.reprec.getreports('pytest_runtest_logreport')  # type: ignore[attr-defined]
+    return [section for report in reports for section in report.sections]
 
 
 def sections(result: pytest.RunResult) -> dict[str, str]:
@@ -158,6 +164,27 @@ def test_it_is_taken_when_a_finalizer_fails_before_anything_is_reset(pytester: p
         'test_strict teardown': told(1, 0),
         'test_wide teardown': told(1, 0),
     }
+
+
+def test_it_is_taken_before_one_instance_of_a_wide_fixture_goes(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile("""
+        import pytest
+        from nodes import count, store
+
+        @pytest.fixture(scope='module', params=[1, 2, 3])
+        def wide(request, aiida_temp_session):
+            store()
+            store()
+            yield
+            raise RuntimeError
+
+        def test_it(wide, aiida_temp_profile):
+            store()
+    """)
+
+    result = pytester.runpytest_inprocess('--aiida-temp-report=always')
+
+    assert sections(result) == {'test_it[2] setup': told(0, 2), 'test_it[3] teardown': told(2, 0)}
 
 
 STATES = """
@@ -405,6 +432,81 @@ def test_processes_of_a_wide_fixture_are_told_of_though_the_test_stored_nothing(
 
     assert sections(result) == {'test_it call': told(0, 3)}
     result.stdout.fnmatch_lines(['Processes, 0 of 1 failed:', '  double<2> Finished ?0?'])
+
+
+def test_it_tells_the_whole_message_of_an_exception_and_nothing_twice(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile("""
+        from aiida import orm
+        from aiida.engine import WorkChain, calcfunction, run_get_node
+
+        @calcfunction
+        def fail(text):
+            try:
+                raise KeyError('first')
+            except KeyError:
+                raise ValueError('no good\\n  in two lines')
+
+        class Talks(WorkChain):
+            @classmethod
+            def define(cls, spec):
+                super().define(spec)
+                spec.outline(cls.talk)
+
+            def talk(self):
+                for number in range(60):
+                    self.report(f'message {number}')
+                fail(orm.Str('\\x00 \\x1b[31m "'))
+
+        def test_it(aiida_temp_profile):
+            try:
+                run_get_node(Talks)
+            except ValueError:
+                assert 0
+    """)
+
+    result = pytester.runpytest_inprocess('--aiida-temp-artifacts=out')
+
+    [section] = [content for title, content in _sections(result) if title == TITLE]
+    assert '    fail<3> Excepted: ValueError: no good in two lines' in section.splitlines()
+    assert 'Last log messages' not in section
+    assert section.splitlines()[-1].startswith('Artefacts: ')
+    assert len(section.splitlines()) <= MOST_LINES
+    [picture] = pytester.path.glob('out/*/provenance.*')
+    assert picture.name == ('provenance.svg' if shutil.which('dot') else 'provenance.dot')
+
+
+def test_a_node_made_by_hand_for_a_parser_is_no_process_that_failed(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile("""
+        import io
+        from aiida import orm
+        from aiida.common.links import LinkType
+
+        def test_it(aiida_temp_profile):
+            node = orm.CalcJobNode(process_type='aiida.calculations:core.arithmetic.add').store()
+            retrieved = orm.FolderData()
+            retrieved.base.repository.put_object_from_bytes(b'5', 'aiida.out')
+            retrieved.base.links.add_incoming(node, LinkType.CREATE, 'retrieved')
+            retrieved.store()
+            node.logger.error('the parser logs this')
+            assert 0
+
+        def test_passes(aiida_temp_profile):
+            orm.Int(1).store()
+    """)
+
+    result = pytester.runpytest_inprocess('--aiida-temp-artifacts=out', '--aiida-temp-artifacts-for=all')
+
+    [section] = [content for title, content in _sections(result) if title == TITLE]
+    assert section.splitlines()[1:-1] == [
+        'Processes, 0 of 1 failed, 1 not run:',
+        '  CalcJobNode<1> was not run',
+        'Last log messages:',
+        '  ERROR of <1>: the parser logs this',
+    ]
+    [found] = pytester.path.glob('out/*/calcjob-1/retrieved/aiida.out')
+    assert found.read_text() == '5'
+    [report] = pytester.path.glob('out/*test_passes*/report.txt')
+    assert TITLE not in report.read_text()
 
 
 LEFT_TO_THIS_RUN = pytest.mark.filterwarnings('ignore:.* leaves less behind than it should')
