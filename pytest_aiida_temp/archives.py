@@ -11,7 +11,6 @@ import zipfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -19,9 +18,12 @@ from uuid import uuid4
 
 from aiida.common.exceptions import AiidaException
 from aiida.common.progress_reporter import get_progress_reporter, set_progress_reporter
-from aiida.storage.sqlite_zip.migrator import get_schema_version_head, list_versions, migrate
+from aiida.storage.sqlite_zip.migrator import migrate
 from aiida.storage.sqlite_zip.utils import DB_FILENAME, read_version
 from aiida.tools.archive import create_archive, import_archive
+
+from .archive_format import ArchiveFormat, latest_version, versions
+from .environment import installed_aiida_version
 
 if TYPE_CHECKING:
     from aiida.orm.implementation import StorageBackend
@@ -60,7 +62,7 @@ def read(path: Path, migrated: Path) -> Archive:
     """
     found = _version(path)
     digest = _digest(path)
-    head = get_schema_version_head()
+    head = latest_version()
     file = path if found == head else migrated / f'{digest}-{head}.aiida'
     if not file.exists():
         _migrate(path, file, found)
@@ -83,10 +85,10 @@ def _version(path: Path) -> str:
             f'{path} has version {found} of the archive format, which aiida-core 2 cannot migrate: do that with '
             'aiida-core 1, or make the archive anew.'
         )
-    if found not in list_versions():
+    if found not in versions():
         raise ArchiveError(
-            f'{path} has version {found} of the archive format, which aiida-core {version("aiida-core")} does not '
-            f'know; its latest is {get_schema_version_head()}. Install a newer aiida-core, or make the archive anew '
+            f'{path} has version {found} of the archive format, which aiida-core {installed_aiida_version()} does not '
+            f'know; its latest is {latest_version()}. Install a newer aiida-core, or make the archive anew '
             'with this one.'
         )
     return found
@@ -105,11 +107,11 @@ def _migrate(path: Path, file: Path, found: str) -> None:
     incoming = file.with_name(f'.{uuid4().hex}.aiida')  # as another process may be at it, or this one be killed
     try:
         with quiet():
-            migrate(path, incoming, get_schema_version_head())
+            migrate(path, incoming, latest_version())
         os.replace(incoming, file)
     except Exception as exception:  # of whatever kind the content leads to
         raise ArchiveError(
-            f'{path} cannot be migrated from version {found} of the archive format to {get_schema_version_head()}: '
+            f'{path} cannot be migrated from version {found} of the archive format to {latest_version()}: '
             f'{exception}. See what `verdi archive migrate` says, or make the archive anew.'
         ) from exception
     finally:
@@ -184,7 +186,13 @@ def load(archives: Iterable[Archive], storage: StorageBackend) -> None:
     """Import archives into a storage as ``verdi archive import`` does, without a group of what was imported."""
     with quiet():
         for archive in archives:
-            import_archive(archive.file, backend=storage, create_group=False, merge_extras=_KEEP_EXISTING)
+            import_archive(
+                archive.file,
+                archive_format=ArchiveFormat(),
+                backend=storage,
+                create_group=False,
+                merge_extras=_KEEP_EXISTING,
+            )
 
 
 def export(path: Path, entities: Iterable[Any] | None, storage: StorageBackend) -> Path:

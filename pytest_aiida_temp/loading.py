@@ -11,6 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
+from . import environment
 from .environment import ActiveConfiguration, check_aiida_version, configuration_folder
 
 if TYPE_CHECKING:
@@ -116,11 +117,11 @@ def _loaded(
 ) -> Iterator[TempProfile]:
     from aiida.manage import get_manager
 
-    from .logs import LoggingState, configured_later
+    from .logs import LoggingState
     from .profile import TempProfile
 
     manager = get_manager()
-    before, logging_before = manager.get_profile(), LoggingState()
+    before, was_open, logging_before = manager.get_profile(), manager.profile_storage_loaded, LoggingState()
     began = time.perf_counter()
     profile = TempProfile.create(configuration, folder, name, **settings)
     try:
@@ -132,6 +133,7 @@ def _loaded(
         manager.unload_profile()
         giving_back.close()
         if before is not None:
-            with configured_later():
-                manager.load_profile(before)
+            environment.load(before)
+            if was_open and isinstance(before, TempProfile):
+                environment.open_storage()  # or AiiDA does on first use, and configures logging
         logging_before.restore()

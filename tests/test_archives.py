@@ -101,6 +101,31 @@ def test_what_was_exported_comes_back(profile, tmp_path: Path) -> None:
     assert orm.load_computer('cluster').hostname == 'host'
 
 
+def test_archives_are_read_as_aiida_core_reads_them(archive: Path) -> None:
+    from aiida import orm
+    from aiida.tools.archive.abstract import get_format
+
+    kinds = [orm.Node, orm.Group, orm.Computer, orm.User, orm.Comment, orm.Log]
+
+    def read(archive_format: Any) -> list[Any]:
+        with archive_format.open(archive, 'r') as reader:
+            backend = reader.get_backend()
+            queries = [orm.QueryBuilder(backend=backend).append(kind, project=['**'], tag='one') for kind in kinds]
+            joined = orm.QueryBuilder(backend=backend).append(orm.Node, project=['uuid', 'attributes'], tag='node')
+            joined.append(orm.Group, with_node='node', project=['label', 'time'])
+            entities = orm.QueryBuilder(backend=backend).append(orm.Node, project='*').order_by({orm.Node: 'id'})
+            return [
+                [query.dict(batch_size=size) for query in (*queries, joined) for size in (1, 100)],
+                [(type(node), node.uuid, node.base.attributes.all) for (node,) in entities.iterall()],
+                [row['one']['id'] for row in queries[0].iterdict(batch_size=1)],
+            ]
+
+    found = read(archives.ArchiveFormat())
+
+    assert found == read(get_format())
+    assert len(found[2]) == 2
+
+
 def test_an_export_is_what_verdi_archive_writes(profile, tmp_path: Path) -> None:
     from aiida.cmdline.commands.cmd_verdi import verdi
     from click.testing import CliRunner
