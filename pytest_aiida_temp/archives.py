@@ -18,6 +18,7 @@ from uuid import uuid4
 
 from aiida.common.exceptions import AiidaException
 from aiida.common.progress_reporter import get_progress_reporter, set_progress_reporter
+from aiida.orm import Computer, Group, Node, User
 from aiida.storage.sqlite_zip.migrator import migrate
 from aiida.storage.sqlite_zip.utils import DB_FILENAME, read_version
 from aiida.tools.archive import create_archive, import_archive
@@ -33,6 +34,7 @@ _KEEP_EXISTING: tuple[Any, ...] = ('k', 'c', 'l')  # extras, as `verdi archive i
 _FILE_HEADER = b'SQLite format 3\0'
 _COMPARED = ('db_dbcomputer', 'db_dbnode', 'db_dbgroup', 'db_dbcomment', 'db_dblog')
 _NOT_COMPARED = {'id', 'ctime', 'mtime', 'time'}
+_ENTITIES = (Node, Group, Computer, User)
 _UNSUPPORTED = ('0.1', '0.2', '0.3')
 
 
@@ -199,15 +201,34 @@ def export(path: Path, entities: Iterable[Any] | None, storage: StorageBackend) 
     """Write an archive as ``verdi archive create`` does.
 
     :param entities: nodes, groups, computers and users; ``None`` for all there are.
-    :raises ArchiveError: if there is a file already, or no folder for it.
+    :raises ArchiveError: if there is a file already, or no folder for it, or an entity is not in the storage.
     """
+    chosen = None if entities is None else _checked(entities, storage)
     if path.exists():
         raise ArchiveError(f'{path} exists already: remove it, or choose another path.')
     if not path.parent.is_dir():
         raise ArchiveError(f'{path} cannot be written: there is no folder {path.parent}.')
     with quiet():
-        written: Path = create_archive(None if entities is None else list(entities), path, backend=storage)
+        written: Path = create_archive(chosen, path, backend=storage)
     return written
+
+
+def _checked(entities: Iterable[Any], storage: StorageBackend) -> list[Any]:
+    """Refuse what aiida-core would leave out without a word, or take for the entity of the same primary key."""
+    if isinstance(entities, _ENTITIES) or not isinstance(entities, Iterable):
+        raise ArchiveError(f'entities={entities!r}: give a list of nodes, groups, computers and users.')
+    chosen = list(entities)
+    for entity in chosen:
+        if not isinstance(entity, _ENTITIES):
+            raise ArchiveError(f'{entity!r} cannot be exported: give nodes, groups, computers and users.')
+        if entity.backend.profile.uuid != storage.profile.uuid:  # may be closed, and not to be read
+            raise ArchiveError(
+                f'a {type(entity).__name__} in `entities` is not in the profile {storage.profile.name!r}, but in '
+                f'{entity.backend.profile.name!r}: export it from there.'
+            )
+        if not entity.is_stored:
+            raise ArchiveError(f'{entity!r} cannot be exported, as it is not stored: call its `store()` first.')
+    return chosen
 
 
 @contextmanager

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 DEFAULT_USER_EMAIL = 'test@localhost'
 
 ADVICE = (
-    'run what needs it in that process, or mark the test with @pytest.mark.aiida_temp(profile=False) to run it on the '
+    'run what needs it in that process (`verdi` with `profile.verdi()`), or mark the test with @pytest.mark.aiida_temp(profile=False) to run it on the '
     "suite's own fixtures."
 )
 OPTIONS: dict[str, Any] = {
@@ -65,6 +65,7 @@ class TempProfile(ProfileTools, Profile):
     _made: ProcessState
     _in_place_of: str | None = None
     _stack: ExitStack | None = None
+    _is_deleted = False
 
     @classmethod
     def create(
@@ -113,7 +114,12 @@ class TempProfile(ProfileTools, Profile):
         return profile
 
     def load(self) -> TempProfile:
-        """Make this the loaded profile, and its configuration AiiDA's, unless it is loaded."""
+        """Make this the loaded profile, and its configuration AiiDA's, unless it is loaded.
+
+        :raises ~aiida.common.exceptions.InvalidOperation: if the profile was closed.
+        """
+        if self._is_deleted:
+            raise InvalidOperation(f'the profile {self.name!r} was closed, and what it held is gone: make a new one.')
         manager = get_manager()
         earlier = getattr(self, 'logging', None) or getattr(manager.get_profile(), 'logging', None)
         if manager.get_profile() is not self:
@@ -176,6 +182,7 @@ class TempProfile(ProfileTools, Profile):
         if manager.get_profile() is self:
             manager.unload_profile()
         self.storage_cls.erase(self)
+        self._is_deleted = True
         config = self.configuration
         if config.default_profile_name == self.name and self._in_place_of in config.profile_names:
             config.set_default_profile(self._in_place_of, overwrite=True)

@@ -43,7 +43,8 @@ class ProfileTools:
         :param path: of the file to write.
         :param entities: nodes, groups, computers and users, with which goes what they were made from; by default
             everything.
-        :raises ~pytest_aiida_temp.archives.ArchiveError: if there is a file already, or no folder for it.
+        :raises ~pytest_aiida_temp.archives.ArchiveError: if there is a file already, or no folder for it, or an entity
+            is not stored in this profile.
         :raises ~aiida.tools.archive.exceptions.ArchiveExportError: if an entity cannot be exported, such as a process
             that is not finished.
         """

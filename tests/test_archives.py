@@ -178,6 +178,25 @@ def test_an_export_does_not_overwrite(profile, archive: Path) -> None:
     assert archive.read_bytes() == before
 
 
+def test_an_export_takes_stored_entities_of_the_profile(profile, tmp_path: Path) -> None:
+    from aiida import orm
+
+    node, other = orm.Int(1).store(), orm.Int(2)
+    with temp_profile(name='another'):
+        foreign = orm.Int(3).store()
+    for entities, message in (
+        (node, 'entities=<Int.*>: give a list of nodes, groups, computers and users'),
+        (3, 'entities=3: give a list of nodes'),
+        ([node, node.pk], '1 cannot be exported: give nodes, groups'),
+        ([node, other], r'<Int.*> cannot be exported, as it is not stored: call its `store\(\)` first'),
+        ([foreign], "a Int in `entities` is not in the profile 'aiida-temp', but in 'another': export it from there"),
+    ):
+        with pytest.raises(archives.ArchiveError, match=message):
+            profile.export(tmp_path / 'some.aiida', entities)
+
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_an_export_needs_a_folder(profile, tmp_path: Path) -> None:
     with pytest.raises(archives.ArchiveError, match='cannot be written: there is no folder'):
         profile.export(tmp_path / 'nowhere' / 'all.aiida')
