@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 DEFAULT_USER_EMAIL = 'test@localhost'
 
 ADVICE = (
-    'run what needs it in that process (`verdi` with `profile.verdi()`), or mark the test with @pytest.mark.aiida_temp(profile=False) to run it on the '
+    'run what needs it in that process (`verdi` with `profile.verdi()`), or mark the test with '
+    '@pytest.mark.aiida_temp(profile=False) to run it on the '
     "suite's own fixtures."
 )
 OPTIONS: dict[str, Any] = {
