@@ -1,45 +1,25 @@
-"""AiiDA's archives: what can be read, what an older version is migrated to, what goes in and out of a profile."""
+"""Archive files: what can be read, and what an older version is migrated to."""
 
 from __future__ import annotations
 
 import hashlib
-import json
-import logging
 import os
-import sqlite3
 import zipfile
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from aiida.common.exceptions import AiidaException
-from aiida.common.progress_reporter import get_progress_reporter, set_progress_reporter
-from aiida.orm import Computer, Group, Node, User
 from aiida.storage.sqlite_zip.migrator import migrate
 from aiida.storage.sqlite_zip.utils import DB_FILENAME, read_version
-from aiida.tools.archive import create_archive, import_archive
 
-from .archive_format import ArchiveFormat, latest_version, versions
-from .environment import installed_aiida_version
+from ..environment import installed_aiida_version
+from .error import ArchiveError
+from .format import latest_version, versions
+from .silence import quiet
 
-if TYPE_CHECKING:
-    from aiida.orm.implementation import StorageBackend
-
-_LOGGERS = ('aiida.export', 'aiida.storage.migrate', 'alembic')
-_KEEP_EXISTING: tuple[Any, ...] = ('k', 'c', 'l')  # extras, as `verdi archive import` merges them
 _FILE_HEADER = b'SQLite format 3\0'
-_COMPARED = ('db_dbcomputer', 'db_dbnode', 'db_dbgroup', 'db_dbcomment', 'db_dblog')
-_NOT_COMPARED = {'id', 'ctime', 'mtime', 'time'}
-_ENTITIES = (Node, Group, Computer, User)
 _UNSUPPORTED = ('0.1', '0.2', '0.3')
-
-
-class ArchiveError(ValueError):
-    """An archive that cannot be used, or written; the message says what to do."""
 
 
 @dataclass(frozen=True)
@@ -128,120 +108,3 @@ def _check_database(path: Path, file: Path) -> None:
         is_database = False
     if not is_database:
         raise ArchiveError(f'{path} is not an AiiDA archive: it has no database. Make it anew.')
-
-
-def check_conflicts(archives: Sequence[Archive]) -> None:
-    """Refuse archives of which two have other content for the same node, computer, group, comment or log.
-
-    Which of them a test would start from would depend on their order. Users are the same where their email is. Two
-    computers of the same label are no conflict: one of them gets another label, as in any import.
-
-    :raises ArchiveError: with the first entity that differs.
-    """
-    if len(archives) < 2:
-        return
-    with TemporaryDirectory(prefix='aiida-temp-') as folder, ExitStack() as stack:
-        databases = []
-        for number, archive in enumerate(archives):
-            with zipfile.ZipFile(archive.file) as content:
-                extracted = content.extract(DB_FILENAME, Path(folder) / str(number))
-            connection = stack.enter_context(closing(sqlite3.connect(extracted)))
-            connection.row_factory = sqlite3.Row
-            databases.append(connection)
-        for number, (archive, database) in enumerate(zip(archives, databases, strict=True)):
-            for other, other_database in zip(archives[:number], databases[:number], strict=True):
-                _check_two(other, other_database, archive, database)
-
-
-def _check_two(first: Archive, one: sqlite3.Connection, second: Archive, other: sqlite3.Connection) -> None:
-    for table in _COMPARED:
-        rows = {row['uuid']: row for row in one.execute(f'SELECT * FROM {table}')}
-        for row in other.execute(f'SELECT * FROM {table}'):
-            different = _different(rows[row['uuid']], row) if row['uuid'] in rows else []
-            if different:
-                raise ArchiveError(
-                    f'{first.path} and {second.path} conflict: the {table.removeprefix("db_db")} with uuid '
-                    f'{row["uuid"]} has another {" and ".join(different)} in each. Export both again from one profile, '
-                    'or use one of them and read the other one with `profile.load_archive()`, which keeps what is '
-                    'there.'
-                )
-
-
-def _different(one: sqlite3.Row, other: sqlite3.Row) -> list[str]:
-    """Return the columns that differ, of those whose value is not particular to one database."""
-    names = [name for name in one.keys() if name not in _NOT_COMPARED and not name.endswith('_id')]  # noqa: SIM118
-    return [name for name in names if one[name] != other[name] and _parsed(one[name]) != _parsed(other[name])]
-
-
-def _parsed(value: Any) -> Any:
-    """Return what JSON stands for, without what AiiDA itself notes in extras, and any other value as it is."""
-    try:
-        parsed = json.loads(value)
-    except (TypeError, ValueError):
-        return value
-    if isinstance(parsed, dict):
-        return {key: inner for key, inner in parsed.items() if not key.startswith('_aiida')}
-    return parsed
-
-
-def load(archives: Iterable[Archive], storage: StorageBackend) -> None:
-    """Import archives into a storage as ``verdi archive import`` does, without a group of what was imported."""
-    with quiet():
-        for archive in archives:
-            import_archive(
-                archive.file,
-                archive_format=ArchiveFormat(),
-                backend=storage,
-                create_group=False,
-                merge_extras=_KEEP_EXISTING,
-            )
-
-
-def export(path: Path, entities: Iterable[Any] | None, storage: StorageBackend) -> Path:
-    """Write an archive as ``verdi archive create`` does.
-
-    :param entities: nodes, groups, computers and users; ``None`` for all there are.
-    :raises ArchiveError: if there is a file already, or no folder for it, or an entity is not in the storage.
-    """
-    chosen = None if entities is None else _checked(entities, storage)
-    if path.exists():
-        raise ArchiveError(f'{path} exists already: remove it, or choose another path.')
-    if not path.parent.is_dir():
-        raise ArchiveError(f'{path} cannot be written: there is no folder {path.parent}.')
-    with quiet():
-        written: Path = create_archive(chosen, path, backend=storage)
-    return written
-
-
-def _checked(entities: Iterable[Any], storage: StorageBackend) -> list[Any]:
-    """Refuse what aiida-core would leave out without a word, or take for the entity of the same primary key."""
-    if isinstance(entities, _ENTITIES) or not isinstance(entities, Iterable):
-        raise ArchiveError(f'entities={entities!r}: give a list of nodes, groups, computers and users.')
-    chosen = list(entities)
-    for entity in chosen:
-        if not isinstance(entity, _ENTITIES):
-            raise ArchiveError(f'{entity!r} cannot be exported: give nodes, groups, computers and users.')
-        if entity.backend.profile.uuid != storage.profile.uuid:  # may be closed, and not to be read
-            raise ArchiveError(
-                f'a {type(entity).__name__} in `entities` is not in the profile {storage.profile.name!r}, but in '
-                f'{entity.backend.profile.name!r}: export it from there.'
-            )
-        if not entity.is_stored:
-            raise ArchiveError(f'{entity!r} cannot be exported, as it is not stored: call its `store()` first.')
-    return chosen
-
-
-@contextmanager
-def quiet() -> Iterator[None]:
-    """Keep AiiDA from reporting each step of an import, export or migration."""
-    reporter = get_progress_reporter()
-    set_progress_reporter(None)
-    levels = {name: logging.getLogger(name).level for name in _LOGGERS}
-    for name in levels:
-        logging.getLogger(name).setLevel(logging.WARNING)
-    try:
-        yield
-    finally:
-        set_progress_reporter(reporter)
-        for name, level in levels.items():
-            logging.getLogger(name).setLevel(level)

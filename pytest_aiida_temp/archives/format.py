@@ -11,7 +11,7 @@ from aiida.storage.sqlite_zip.backend import SqliteZipBackend
 from aiida.tools.archive.implementations.sqlite_zip.main import ArchiveFormatSqlZip
 from aiida.tools.archive.implementations.sqlite_zip.reader import ArchiveReaderSqlZip
 
-from .storage.rows import RowQueryBuilder
+from ..storage.rows import RowQueryBuilder
 
 
 @functools.cache
