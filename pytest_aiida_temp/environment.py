@@ -159,7 +159,8 @@ def open_storage() -> None:
 
 def log_file_of(profile: Profile, config: Any) -> str | None:
     """Return the path of the file that AiiDA's log of a profile goes to; earlier versions have none."""
-    path: str | None = config.filepaths(profile).get('profile', {}).get('log')
+    paths = config.filepaths(profile) if hasattr(config, 'filepaths') else {}
+    path: str | None = paths.get('profile', {}).get('log')
     return path
 
 
