@@ -17,13 +17,14 @@ from aiida.orm import Int
 from aiida.tools.pytest_fixtures import aiida_profile_factory
 from click.testing import CliRunner
 
-from pytest_aiida_temp.archive_markers import Contents
-from pytest_aiida_temp.archives import quiet, read
+from pytest_aiida_temp.archives.contents import Contents
+from pytest_aiida_temp.archives.files import read
+from pytest_aiida_temp.archives.silence import quiet
+from pytest_aiida_temp.archives.starting import StartingState
 from pytest_aiida_temp.environment import ActiveConfiguration
 from pytest_aiida_temp.frames import Frames
 from pytest_aiida_temp.isolation import Resets
 from pytest_aiida_temp.loading import further_profile
-from pytest_aiida_temp.starting import StartingState
 
 from .measurement import Measurement, block, medians
 from .nodes import insert_nodes

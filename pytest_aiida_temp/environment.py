@@ -6,9 +6,12 @@ this module imports AiiDA only once that variable is set. What differs between v
 
 from __future__ import annotations
 
+import functools
 import importlib
+import json
 import os
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from aiida.manage.configuration.config import Config
+    from aiida.manage.configuration.profile import Profile
 
 VARIABLE = 'AIIDA_PATH'
 FOLDER_NAME = '.aiida'
@@ -33,16 +37,22 @@ def check_aiida_version() -> None:
 
     :raises UnsupportedVersionError: with what is installed and what to do.
     """
-    from importlib.metadata import version
-
     from packaging.version import Version  # what pytest itself depends on
 
-    installed = version('aiida-core')
+    installed = installed_aiida_version()
     if Version(installed).release < Version(MINIMUM_AIIDA_VERSION).release:
         raise UnsupportedVersionError(
             f'pytest-aiida-temp needs aiida-core {MINIMUM_AIIDA_VERSION} or later, but {installed} is installed: '
             f"pip install 'aiida-core>={MINIMUM_AIIDA_VERSION}'"
         )
+
+
+@functools.cache
+def installed_aiida_version() -> str:
+    """Return the version of aiida-core, which is read from its metadata, a long text."""
+    from importlib.metadata import version
+
+    return version('aiida-core')
 
 
 def loaded_profile_name() -> str | None:
@@ -112,6 +122,46 @@ def configuration_folder(folder: Path) -> Iterator[ActiveConfiguration]:
         yield ActiveConfiguration.current()
     finally:
         before.use()
+
+
+def store(config: Config) -> None:
+    """Write a configuration to its file, without the backup that AiiDA keeps of each state before a change."""
+    from aiida.manage.configuration.settings import DEFAULT_CONFIG_INDENT_SIZE
+
+    text = json.dumps(config.dictionary, indent=DEFAULT_CONFIG_INDENT_SIZE)
+    descriptor, incoming = tempfile.mkstemp(dir=config.dirpath)  # for this user only, as AiiDA has it
+    with open(descriptor, 'w', encoding='utf-8') as file:
+        file.write(text)
+    os.replace(incoming, config.filepath)
+
+
+def load(profile: Profile) -> None:
+    """Make a profile AiiDA's loaded one, as its manager does, but leave logging as it is."""
+    from aiida.manage import get_manager
+
+    manager = get_manager()
+    manager.unload_profile()
+    manager._profile = profile
+    manager.check_version()
+    getattr(manager, '_setup_event_loop_in_ipython', lambda: None)()  # in later versions
+
+
+def open_storage() -> None:
+    """Open the storage of the loaded profile, as AiiDA's manager does, but leave logging as it is."""
+    from aiida.manage import get_manager
+    from aiida.manage.profile_access import ProfileAccessManager
+
+    manager = get_manager()
+    profile: Any = manager.get_profile()
+    ProfileAccessManager(profile).request_access()
+    manager._profile_storage = profile.storage_cls(profile)
+
+
+def log_file_of(profile: Profile, config: Any) -> str | None:
+    """Return the path of the file that AiiDA's log of a profile goes to; earlier versions have none."""
+    paths = config.filepaths(profile) if hasattr(config, 'filepaths') else {}
+    path: str | None = paths.get('profile', {}).get('log')
+    return path
 
 
 def _set_variable(value: str | None) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from .content_frames import ContentFrames, Frame
+from .archives.frames import ContentFrames, Frame
 from .putting_off import PutOff
 
 if TYPE_CHECKING:

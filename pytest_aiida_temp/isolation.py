@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from .archives.starting import StartingStates
 from .profiles import OtherProfile, Profiles
 from .putting_off import PutOff
 from .scopes import is_kept_off, is_narrower, is_wanted_by, reset_scope, scope_node
-from .starting import StartingStates
 
 if TYPE_CHECKING:
     from _pytest.fixtures import FixtureDef, SubRequest

@@ -11,6 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
+from . import environment
 from .environment import ActiveConfiguration, check_aiida_version, configuration_folder
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ def temp_profile(
     :param folder: where to keep the configuration and the sandbox for files; by default a temporary folder that is
         removed at the end.
     :returns: a context manager that gives the loaded :class:`~pytest_aiida_temp.profile.TempProfile`.
-    :raises ValueError: if the name is empty.
+    :raises ValueError: if the name is empty, or the archives are no paths.
 
     In the block or by ``load()`` is raised:
 
@@ -46,8 +47,15 @@ def temp_profile(
     """
     if not isinstance(name, str) or not name:
         raise ValueError(f'{name!r} cannot be the name of a profile: give a text that is not empty.')
-    paths = [archive] if isinstance(archive, (str, PathLike)) else list(archive or [])
-    return TempProfileContext(name, [Path(path) for path in paths], folder)
+    return TempProfileContext(name, _paths(archive), folder)
+
+
+def _paths(archive: Paths | None) -> list[Path]:
+    given = [archive] if isinstance(archive, (str, PathLike)) or not isinstance(archive, Iterable) else list(archive)
+    paths = [path for path in given if path is not None]
+    if not all(isinstance(path, (str, PathLike)) for path in paths):
+        raise ValueError(f'archive={archive!r}: give the path of an archive, or a list of paths.')
+    return [Path(path) for path in paths]
 
 
 class TempProfileContext(AbstractContextManager['TempProfile']):
@@ -116,11 +124,11 @@ def _loaded(
 ) -> Iterator[TempProfile]:
     from aiida.manage import get_manager
 
-    from .logs import LoggingState, configured_later
+    from .logs import LoggingState
     from .profile import TempProfile
 
     manager = get_manager()
-    before, logging_before = manager.get_profile(), LoggingState()
+    before, was_open, logging_before = manager.get_profile(), manager.profile_storage_loaded, LoggingState()
     began = time.perf_counter()
     profile = TempProfile.create(configuration, folder, name, **settings)
     try:
@@ -132,6 +140,7 @@ def _loaded(
         manager.unload_profile()
         giving_back.close()
         if before is not None:
-            with configured_later():
-                manager.load_profile(before)
+            environment.load(before)
+            if was_open and isinstance(before, TempProfile):
+                environment.open_storage()  # or AiiDA does on first use, and configures logging
         logging_before.restore()

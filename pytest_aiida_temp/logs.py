@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
+import os
+import sys
 from dataclasses import dataclass
+from logging.handlers import RotatingFileHandler
 from typing import Any
 
 from aiida.common import log
+from aiida.manage import configuration, get_manager
 
 _FLAGS = ('CLI_ACTIVE', 'CLI_LOG_LEVEL')
 
@@ -19,18 +21,21 @@ class _Logger:
     level: int
     propagate: bool
 
+    @classmethod
+    def of(cls, logger: logging.Logger) -> _Logger:
+        return cls(tuple(logger.handlers), logger.level, logger.propagate)
+
 
 class LoggingState:
     """The configuration of the loggers that AiiDA configures, and what ``verdi`` notes about itself."""
 
     def __init__(self) -> None:
+        self._options = _options()
         self._flags = {name: getattr(log, name) for name in _FLAGS}
         self._disabled = logging.root.manager.disable
-        self._loggers = {name: self._read(logging.getLogger(name)) for name in log.get_logging_config()['loggers']}
-
-    @staticmethod
-    def _read(logger: logging.Logger) -> _Logger:
-        return _Logger(tuple(logger.handlers), logger.level, logger.propagate)
+        self._loggers = {name: _Logger.of(logging.getLogger(name)) for name in log.get_logging_config()['loggers']}
+        handlers = dict.fromkeys(handler for state in self._loggers.values() for handler in state.handlers)
+        self._levels = {handler: handler.level for handler in handlers}
 
     def is_intact(self) -> bool:
         """Return whether nothing configured AiiDA's logging anew.
@@ -42,30 +47,61 @@ class LoggingState:
         there = log.AIIDA_LOGGER.handlers
         return all(handler in there for handler in self._loggers[log.AIIDA_LOGGER.name].handlers)
 
+    def suits(self) -> bool:
+        """Return whether AiiDA would configure logging for the loaded profile in the same way, but for the files."""
+        return self._options == _options() and all(getattr(log, name) == value for name, value in self._flags.items())
+
     def restore(self) -> None:
         """Put flags, handlers and levels back; handlers that came since are closed."""
         for name, value in self._flags.items():
             setattr(log, name, value)
-        logging.disable(self._disabled)
-        kept = {handler for state in self._loggers.values() for handler in state.handlers}
+        if logging.root.manager.disable != self._disabled:
+            logging.disable(self._disabled)
+        for handler, level in self._levels.items():
+            handler.setLevel(level)
         for name, state in self._loggers.items():
             logger = logging.getLogger(name)
-            for handler in set(logger.handlers) - kept:
+            for handler in set(logger.handlers) - set(self._levels):
                 handler.close()
             logger.handlers[:] = state.handlers
-            logger.setLevel(state.level)
+            if logger.level != state.level:  # as this takes some time with many loggers
+                logger.setLevel(state.level)
             logger.propagate = state.propagate
 
 
-@contextmanager
-def configured_later() -> Iterator[None]:
-    """Keep AiiDA from configuring logging in the body, for where it is configured or put back right after it.
+def _options() -> dict[str, Any]:
+    """Return the options for logging that the loaded profile or the configuration has, rather than AiiDA's defaults."""
+    profile = get_manager().get_profile()
+    having_options = [having for having in (configuration.CONFIG, profile) if having is not None]
+    options = {name: value for having in having_options for name, value in having.options.items()}
+    return {name: value for name, value in options.items() if name.startswith('logging.')}
 
-    Each time takes as long as all else that loading a profile does.
+
+def write_to(path: str | None) -> None:
+    """Have AiiDA's loggers write to another log file, if they write to one, and to what is standard error now.
+
+    To configure logging anew takes as long as all else that loading a profile does. The handlers that were there stay
+    open, to be restored.
     """
-    before: Any = log.configure_logging
-    log.configure_logging = lambda *_, **__: None
-    try:
-        yield
-    finally:
-        log.configure_logging = before
+    others: dict[logging.Handler, logging.Handler] = {}
+    for name in log.get_logging_config()['loggers']:
+        handlers = logging.getLogger(name).handlers
+        for handler in set(handlers) - set(others):
+            others[handler] = _other(handler, path)
+        handlers[:] = [others[handler] for handler in handlers]
+
+
+def _other(handler: logging.Handler, path: str | None) -> logging.Handler:
+    other: logging.Handler
+    if path is not None and isinstance(handler, RotatingFileHandler) and handler.baseFilename != os.path.abspath(path):
+        other = RotatingFileHandler(
+            path, maxBytes=handler.maxBytes, backupCount=handler.backupCount, encoding=handler.encoding
+        )
+    elif type(handler) is logging.StreamHandler and handler.stream is not sys.stderr:
+        other = logging.StreamHandler()
+    else:
+        return handler
+    other.name = handler.name
+    other.setLevel(handler.level)
+    other.setFormatter(handler.formatter)
+    return other

@@ -76,6 +76,6 @@ def _reader(config: pytest.Config) -> Callable[..., None]:
     cache = getattr(config, 'cache', None)
     folder: Path = cache.mkdir('aiida-temp') if cache else make_folder(config)
     reader: Callable[..., None] = (
-        import_module('pytest_aiida_temp.archive_markers').Reader(config.rootpath, folder).read
+        import_module('pytest_aiida_temp.archives.markers').Reader(config.rootpath, folder).read
     )
     return reader

@@ -29,6 +29,8 @@ def check(options: Mapping[str, Any]) -> None:
 
     :raises OptionError: for the first one that is wrong.
     """
+    if not isinstance(options, Mapping):
+        raise OptionError(f"{options!r} is no dictionary of options, such as {{'caching.default_enabled': True}}.")
     known = get_option_names()
     for name, value in options.items():
         if name not in known:

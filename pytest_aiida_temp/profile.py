@@ -14,8 +14,9 @@ from aiida.common.exceptions import InvalidOperation
 from aiida.manage import get_manager
 from aiida.manage.configuration.profile import Profile
 
+from . import environment
 from .environment import ActiveConfiguration
-from .logs import LoggingState, configured_later
+from .logs import LoggingState, write_to
 from .process_state import ProcessState
 from .profile_tools import ProfileTools
 from .storage.lifecycle import ENTRY_POINT
@@ -28,7 +29,8 @@ if TYPE_CHECKING:
 DEFAULT_USER_EMAIL = 'test@localhost'
 
 ADVICE = (
-    'run what needs it in that process, or mark the test with @pytest.mark.aiida_temp(profile=False) to run it on the '
+    'run what needs it in that process (`verdi` with `profile.verdi()`), or mark the test with '
+    '@pytest.mark.aiida_temp(profile=False) to run it on the '
     "suite's own fixtures."
 )
 OPTIONS: dict[str, Any] = {
@@ -64,6 +66,7 @@ class TempProfile(ProfileTools, Profile):
     _made: ProcessState
     _in_place_of: str | None = None
     _stack: ExitStack | None = None
+    _is_deleted = False
 
     @classmethod
     def create(
@@ -107,22 +110,38 @@ class TempProfile(ProfileTools, Profile):
         if in_place_of is not None and config.default_profile_name == in_place_of:
             profile._in_place_of = in_place_of
         config.set_default_profile(name, overwrite=profile._in_place_of is not None)  # or if there is none
-        config.store()
+        environment.store(config)
         profile._made = ProcessState.of(profile)
         return profile
 
     def load(self) -> TempProfile:
-        """Make this the loaded profile, and its configuration AiiDA's, unless it is loaded."""
+        """Make this the loaded profile, and its configuration AiiDA's, unless it is loaded.
+
+        :raises ~aiida.common.exceptions.InvalidOperation: if the profile was closed.
+        """
+        if self._is_deleted:
+            raise InvalidOperation(f'the profile {self.name!r} was closed, and what it held is gone: make a new one.')
         manager = get_manager()
+        earlier = getattr(self, 'logging', None) or getattr(manager.get_profile(), 'logging', None)
         if manager.get_profile() is not self:
             self._configuration.use()
-            manager.unload_profile()  # a profile read from the configuration's file may have the same uuid
-            with configured_later():  # with the storage, below
-                manager.load_profile(self)
+            environment.load(self)
         if not manager.profile_storage_loaded:
-            manager.get_profile_storage()
-            self.logging = LoggingState()
+            self._open_storage(earlier)
         return self
+
+    def _open_storage(self, earlier: LoggingState | None) -> None:
+        """Open the storage and see to AiiDA's logging.
+
+        :param earlier: how logging was configured for it before, or for the profile that was loaded before.
+        """
+        if earlier is not None and earlier.suits():
+            environment.open_storage()
+            earlier.restore()
+            write_to(environment.log_file_of(self, self.configuration))
+        else:
+            get_manager().get_profile_storage()  # which configures logging
+        self.logging = LoggingState()
 
     def give_back_on_close(self, stack: ExitStack) -> None:
         """Have :meth:`close` close a stack, which is fine to happen more than once."""
@@ -164,12 +183,13 @@ class TempProfile(ProfileTools, Profile):
         if manager.get_profile() is self:
             manager.unload_profile()
         self.storage_cls.erase(self)
+        self._is_deleted = True
         config = self.configuration
         if config.default_profile_name == self.name and self._in_place_of in config.profile_names:
             config.set_default_profile(self._in_place_of, overwrite=True)
         if config.default_profile_name != self.name and self.name in config.profile_names:
             config.remove_profile(self.name)
-            config.store()
+            environment.store(config)
 
     @property
     def storage(self) -> SqliteTempBackend:

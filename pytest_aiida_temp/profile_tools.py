@@ -32,10 +32,10 @@ class ProfileTools:
         :param path: of an archive of any version that the installed aiida-core can migrate.
         :raises ~pytest_aiida_temp.archives.ArchiveError: if there is none, or it cannot be read.
         """
-        from . import archives
+        from .archives import files, transfer
 
         with self.loaded_meanwhile(), TemporaryDirectory(prefix='aiida-temp-') as folder:
-            archives.load([archives.read(Path(path), Path(folder))], self.storage)
+            transfer.load([files.read(Path(path), Path(folder))], self.storage)
 
     def export(self, path: str | Path, entities: Iterable[Any] | None = None) -> Path:
         """Write an archive, as ``verdi archive create`` does, and return its path.
@@ -43,14 +43,15 @@ class ProfileTools:
         :param path: of the file to write.
         :param entities: nodes, groups, computers and users, with which goes what they were made from; by default
             everything.
-        :raises ~pytest_aiida_temp.archives.ArchiveError: if there is a file already, or no folder for it.
+        :raises ~pytest_aiida_temp.archives.ArchiveError: if there is a file already, or no folder for it, or an entity
+            is not stored in this profile.
         :raises ~aiida.tools.archive.exceptions.ArchiveExportError: if an entity cannot be exported, such as a process
             that is not finished.
         """
-        from . import archives
+        from .archives import transfer
 
         with self.loaded_meanwhile():
-            return archives.export(Path(path), entities, self.storage)
+            return transfer.export(Path(path), entities, self.storage)
 
     def verdi(self, *arguments: object, input: str | None = None) -> VerdiResult:  # noqa: A002 - as click has it
         """Run ``verdi`` on this profile, in this process, and return its output and exit code.

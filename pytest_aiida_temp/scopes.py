@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
+    from .archives.starting import StartingState
     from .options import MarkerArguments, Settings
-    from .starting import StartingState
 
 marker_key: pytest.StashKey[MarkerArguments] = pytest.StashKey()
 archives_key: pytest.StashKey[tuple[StartingState, ...]] = pytest.StashKey()

@@ -14,10 +14,13 @@ from typing import Any
 import pytest
 
 from pytest_aiida_temp import temp_profile
+from pytest_aiida_temp.archives import ArchiveError
 from pytest_aiida_temp.environment import import_module
 
 import_module('aiida.orm')  # so that no `~/.aiida` is made
-archives = import_module('pytest_aiida_temp.archives')
+files = import_module('pytest_aiida_temp.archives.files')
+conflicts = import_module('pytest_aiida_temp.archives.conflicts')
+archive_format = import_module('pytest_aiida_temp.archives.format')
 
 
 @pytest.fixture(scope='module')
@@ -101,6 +104,31 @@ def test_what_was_exported_comes_back(profile, tmp_path: Path) -> None:
     assert orm.load_computer('cluster').hostname == 'host'
 
 
+def test_archives_are_read_as_aiida_core_reads_them(archive: Path) -> None:
+    from aiida import orm
+    from aiida.tools.archive.abstract import get_format
+
+    kinds = [orm.Node, orm.Group, orm.Computer, orm.User, orm.Comment, orm.Log]
+
+    def read(of_archives: Any) -> list[Any]:
+        with of_archives.open(archive, 'r') as reader:
+            backend = reader.get_backend()
+            queries = [orm.QueryBuilder(backend=backend).append(kind, project=['**'], tag='one') for kind in kinds]
+            joined = orm.QueryBuilder(backend=backend).append(orm.Node, project=['uuid', 'attributes'], tag='node')
+            joined.append(orm.Group, with_node='node', project=['label', 'time'])
+            entities = orm.QueryBuilder(backend=backend).append(orm.Node, project='*').order_by({orm.Node: 'id'})
+            return [
+                [query.dict(batch_size=size) for query in (*queries, joined) for size in (1, 100)],
+                [(type(node), node.uuid, node.base.attributes.all) for (node,) in entities.iterall()],
+                [row['one']['id'] for row in queries[0].iterdict(batch_size=1)],
+            ]
+
+    found = read(archive_format.ArchiveFormat())
+
+    assert found == read(get_format())
+    assert len(found[2]) == 2
+
+
 def test_an_export_is_what_verdi_archive_writes(profile, tmp_path: Path) -> None:
     from aiida.cmdline.commands.cmd_verdi import verdi
     from click.testing import CliRunner
@@ -147,14 +175,33 @@ def test_nothing_is_reported_of_an_import_or_export(profile, archive: Path, tmp_
 def test_an_export_does_not_overwrite(profile, archive: Path) -> None:
     before = archive.read_bytes()
 
-    with pytest.raises(archives.ArchiveError, match=r'all\.aiida exists already: remove it, or choose another path'):
+    with pytest.raises(ArchiveError, match=r'all\.aiida exists already: remove it, or choose another path'):
         profile.export(archive)
 
     assert archive.read_bytes() == before
 
 
+def test_an_export_takes_stored_entities_of_the_profile(profile, tmp_path: Path) -> None:
+    from aiida import orm
+
+    node, other = orm.Int(1).store(), orm.Int(2)
+    with temp_profile(name='another'):
+        foreign = orm.Int(3).store()
+    for entities, message in (
+        (node, 'entities=<Int.*>: give a list of nodes, groups, computers and users'),
+        (3, 'entities=3: give a list of nodes'),
+        ([node, node.pk], '1 cannot be exported: give nodes, groups'),
+        ([node, other], r'<Int.*> cannot be exported, as it is not stored: call its `store\(\)` first'),
+        ([foreign], "a Int in `entities` is not in the profile 'aiida-temp', but in 'another': export it from there"),
+    ):
+        with pytest.raises(ArchiveError, match=message):
+            profile.export(tmp_path / 'some.aiida', entities)
+
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_an_export_needs_a_folder(profile, tmp_path: Path) -> None:
-    with pytest.raises(archives.ArchiveError, match='cannot be written: there is no folder'):
+    with pytest.raises(ArchiveError, match='cannot be written: there is no folder'):
         profile.export(tmp_path / 'nowhere' / 'all.aiida')
 
 
@@ -199,7 +246,7 @@ def test_an_archive_that_cannot_be_read_is_named_with_the_cure(
 ) -> None:
     path = damage(archive)
 
-    with pytest.raises(archives.ArchiveError, match=message):
+    with pytest.raises(ArchiveError, match=message):
         profile.load_archive(path)
 
 
@@ -219,9 +266,9 @@ def test_a_migrated_archive_is_kept_by_the_hash_of_its_content(archive: Path, tm
     old = at_version(archive, tmp_path / 'old.aiida', 'main_0000')
     kept = tmp_path / 'kept'
 
-    first = archives.read(old, kept)
+    first = files.read(old, kept)
     written = first.file.stat().st_mtime_ns
-    again = archives.read(old.rename(old.with_name('renamed.aiida')), kept)
+    again = files.read(old.rename(old.with_name('renamed.aiida')), kept)
 
     assert first.file == again.file
     assert [path.name for path in kept.iterdir()] == [first.file.name]
@@ -237,21 +284,21 @@ def test_archives_conflict_if_they_have_other_content_for_one_node(profile, tmp_
     paths = [profile.export(tmp_path / 'a.aiida')]
     node.base.extras.set('colour', 'red')
     paths.append(profile.export(tmp_path / 'b.aiida'))
-    a, b = (archives.read(path, tmp_path) for path in paths)
+    a, b = (files.read(path, tmp_path) for path in paths)
 
-    with pytest.raises(archives.ArchiveError) as caught:
-        archives.check_conflicts([a, b])
+    with pytest.raises(ArchiveError) as caught:
+        conflicts.check_conflicts([a, b])
 
     assert f'b.aiida conflict: the node with uuid {node.uuid} has another extras in each.' in str(caught.value)
-    archives.check_conflicts([a, a])
+    conflicts.check_conflicts([a, a])
 
 
 def test_archives_that_share_entities_of_equal_content_do_not_conflict(profile, tmp_path: Path) -> None:
     from aiida import orm
 
     store_everything()
-    a = archives.read(profile.export(tmp_path / 'a.aiida'), tmp_path)
+    a = files.read(profile.export(tmp_path / 'a.aiida'), tmp_path)
     orm.Int(1).store()
-    b = archives.read(profile.export(tmp_path / 'b.aiida'), tmp_path)
+    b = files.read(profile.export(tmp_path / 'b.aiida'), tmp_path)
 
-    archives.check_conflicts([a, b])
+    conflicts.check_conflicts([a, b])

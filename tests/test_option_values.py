@@ -100,6 +100,7 @@ def test_the_options_of_a_profile_are_still_a_mapping_that_writes_through(profil
             {'caching.enabled_for': [], 'caching.default_enabled': 'perhaps'},
             "'perhaps' is not allowed for the option 'caching.default_enabled': .*See `verdi config show caching.",
         ),
+        (['caching.default_enabled'], r"\['caching.default_enabled'\] is no dictionary of options, such as {'caching."),
     ],
 )
 def test_options_that_aiida_does_not_take_are_named_and_nothing_is_set(

@@ -235,10 +235,7 @@ def test_a_profile_that_was_loaded_before_pytest_began_is_refused_under_the_flag
 
 @pytest.fixture
 def _old_aiida(monkeypatch: pytest.MonkeyPatch) -> None:
-    from importlib import metadata
-
-    real = metadata.version
-    monkeypatch.setattr(metadata, 'version', lambda name: '2.5.2' if name == 'aiida-core' else real(name))
+    monkeypatch.setattr('pytest_aiida_temp.environment.installed_aiida_version', lambda: '2.5.2')
 
 
 @pytest.mark.usefixtures('_old_aiida')
@@ -267,14 +264,14 @@ def test_the_fixture_needs_a_recent_aiida(pytester: pytest.Pytester) -> None:
 
 @pytest.mark.parametrize('version', ['2.6.0', '2.6.0rc1', '2.9.4', '2.10.0.post0', '3.0b1', '3'])
 def test_aiida_of_a_supported_version_is_accepted(monkeypatch: pytest.MonkeyPatch, version: str) -> None:
-    monkeypatch.setattr('importlib.metadata.version', lambda _: version)
+    monkeypatch.setattr('pytest_aiida_temp.environment.installed_aiida_version', lambda: version)
 
     check_aiida_version()
 
 
 @pytest.mark.parametrize('version', ['1.6.9', '2.5.2', '2.0.0b1'])
 def test_aiida_of_an_old_version_is_refused(monkeypatch: pytest.MonkeyPatch, version: str) -> None:
-    monkeypatch.setattr('importlib.metadata.version', lambda _: version)
+    monkeypatch.setattr('pytest_aiida_temp.environment.installed_aiida_version', lambda: version)
 
     with pytest.raises(UnsupportedVersionError, match=f'2.6 or later, but {version} is installed'):
         check_aiida_version()

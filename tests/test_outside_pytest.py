@@ -52,6 +52,19 @@ def test_a_profile_is_loaded_until_it_is_closed(archive: Path) -> None:
     assert loaded() is None
 
 
+def test_a_profile_that_was_closed_says_so_and_is_not_loaded_again() -> None:
+    from aiida.common.exceptions import InvalidOperation
+
+    before = loaded()
+    profile = temp_profile().load()
+    profile.close()
+
+    for use in (profile.load, profile.reset, profile.count_queries, lambda: profile.verdi('status')):
+        with pytest.raises(InvalidOperation, match=r"'aiida-temp' was closed, .*: make a new one"):
+            use()
+        assert loaded() is before
+
+
 def test_one_context_can_be_entered_again(archive: Path) -> None:
     from aiida import orm
 
@@ -85,6 +98,9 @@ def test_what_cannot_be_used_is_named_and_nothing_stays_loaded(tmp_path: Path) -
         temp_profile(archive=[str(tmp_path / 'missing.aiida')]).load()
     with pytest.raises(ValueError, match="'' cannot be the name of a profile"):
         temp_profile(name='')
+    for archive in (3, [3]):
+        with pytest.raises(ValueError, match=r'archive=\[?3\]?: give the path of an archive, or a list of paths'):
+            temp_profile(archive=archive)  # type: ignore[arg-type]
 
     assert loaded() is before
 

@@ -8,16 +8,13 @@ values. Where it is not certain, it has aiida-core build as before.
 from __future__ import annotations
 
 import functools
-import uuid
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from aiida.common.log import AIIDA_LOGGER
-from aiida.storage.psql_dos.orm.querybuilder.main import get_corresponding_property, get_table_name
-from aiida.storage.sqlite_zip import models
-from aiida.storage.sqlite_zip.orm import SqliteQueryBuilder
 
+from .rows import RowQueryBuilder
 from .shapes import Shape, UncertainError, shape_of
 from .statements import Key, Kind, Mark, Statement, compiled, make, statement_of
 
@@ -35,7 +32,7 @@ class QueryMismatchError(AssertionError):
     """A kept statement gave other rows, or another error, than the one that aiida-core builds."""
 
 
-class TempQueryBuilder(SqliteQueryBuilder):
+class TempQueryBuilder(RowQueryBuilder):
     """aiida-core's query builder for SQLite, except that it keeps statements, and reads a result to its end at once.
 
     A cursor that is open for as long as the caller iterates would keep other threads from writing.
@@ -67,12 +64,6 @@ class TempQueryBuilder(SqliteQueryBuilder):
 
     # From a result to what the caller gets
 
-    def to_backend(self, res: Any) -> Any:
-        """Return the backend entity for a row of a table, and any other value as it is."""
-        if isinstance(res, models.SqliteBase):
-            return self._backend.get_backend_entity(res)
-        return str(res) if isinstance(res, uuid.UUID) else res
-
     def _first(self, result: Result[Any], _: Statement) -> list[Any] | None:
         row = result.first()
         return None if row is None else [self.to_backend(item) for item in row]
@@ -81,12 +72,7 @@ class TempQueryBuilder(SqliteQueryBuilder):
         return [[self.to_backend(item) for item in row] for row in result.all()]
 
     def _dictionaries(self, result: Result[Any], statement: Statement) -> list[dict[str, dict[str, Any]]]:
-        found: list[dict[str, dict[str, Any]]] = []
-        for row in result.all():
-            found.append({tag: {} for tag, _, _ in statement.keys})
-            for tag, name, index in statement.keys:
-                found[-1][tag][name] = self.to_backend(row[index])
-        return found
+        return [self._dictionary(row, statement.keys) for row in result.all()]
 
     def _lists_as_built(self, data: Any) -> list[list[Any]]:
         with self.query_session(data) as build:
@@ -169,18 +155,6 @@ class TempQueryBuilder(SqliteQueryBuilder):
         build = self._build(query)
         keys = self._keys(build) if kind == 'dict' else ()
         return statement_of(build.query, kind), keys
-
-    def _keys(self, build: Any) -> tuple[Key, ...]:
-        """Return under which tag and name, and from where in a row, aiida-core puts what it finds in a dictionary."""
-        return tuple(
-            (tag, self._name(build.tag_to_alias[tag], name), index)
-            for tag, projected in build.tag_to_projected.items()
-            for name, index in projected.items()
-        )
-
-    def _name(self, alias: Any, name: str) -> str:
-        found: str = get_corresponding_property(get_table_name(alias), name, self.inner_to_outer_schema)
-        return found
 
     @contextmanager
     def _closing_on_error(self) -> Iterator[None]:

@@ -91,12 +91,12 @@ def test_each_archive_is_imported_once_a_process(suite: pytest.Pytester) -> None
 
         @pytest.fixture(scope='session', autouse=True)
         def imports():
-            from pytest_aiida_temp import archives
+            from pytest_aiida_temp.archives import transfer
 
-            imported, real = [], archives.import_archive
-            archives.import_archive = lambda path, **kwargs: imported.append(path.name) or real(path, **kwargs)
+            imported, real = [], transfer.import_archive
+            transfer.import_archive = lambda path, **kwargs: imported.append(path.name) or real(path, **kwargs)
             yield imported
-            archives.import_archive = real
+            transfer.import_archive = real
             print('imported:', *imported)
     """)
     text = f"""{MODULE}
@@ -120,7 +120,7 @@ def test_ten_again(): assert values() == [10]
 def test_neighbours_share_what_was_read_and_pay_a_reset(suite: pytest.Pytester) -> None:
     suite.makeconftest("""
         import pytest
-        from pytest_aiida_temp import starting
+        from pytest_aiida_temp.archives import starting
 
         added = []
         real = starting.StartingStates._add

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .profile import Checkpoint, TempProfile
+    from ..profile import Checkpoint, TempProfile
     from .starting import StartingState
 
 
@@ -30,9 +30,10 @@ class Frame:
 
 
 class ContentFrames:
-    """The part of :class:`~.frames.Frames` for the content of archives: a frame before it and one after it.
+    """The part of :class:`~pytest_aiida_temp.frames.Frames` for the content of archives.
 
-    Those of a scope that has ended, which are kept for the next test, have no node.
+    There is a frame before the content and one after it. Those of a scope that has ended, which are kept for the next
+    test, have no node.
     """
 
     _frames: list[Frame]

@@ -18,16 +18,16 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from .scopes import archives_key, marker_key
+from ..scopes import archives_key, marker_key
 
 if TYPE_CHECKING:
     import pytest
 
-    from .archive_markers import Contents
-    from .archives import Archive
-    from .frames import Frames
-    from .profile import TempProfile
-    from .putting_off import PutOff
+    from ..frames import Frames
+    from ..profile import TempProfile
+    from ..putting_off import PutOff
+    from .contents import Contents
+    from .files import Archive
 
 
 @dataclass(frozen=True)
@@ -74,8 +74,8 @@ class StartingStates:
 
     def _add(self, profile: TempProfile, state: StartingState) -> None:
         if self._contents is None:
-            from .archive_markers import Contents
-            from .tmpdir import make_folder
+            from ..tmpdir import make_folder
+            from .contents import Contents
 
             self._contents = Contents(make_folder(self._config))
             self._config.add_cleanup(self._contents.close)

@@ -1,22 +1,19 @@
-"""The archives that markers name: found and checked at collection, their content read when it is first asked for."""
+"""The archives that markers name, found and checked at collection."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
-from . import archives
-from .archives import Archive, ArchiveError
-from .options import InvalidOptionError, read_marker
-from .scopes import archives_key
+from ..options import InvalidOptionError, read_marker
+from ..scopes import archives_key
+from .conflicts import check_conflicts
+from .error import ArchiveError
+from .files import Archive, read
 from .starting import StartingState
-from .storage import SqliteTempBackend
-
-if TYPE_CHECKING:
-    from .profile import TempProfile
 
 
 class Reader:
@@ -63,7 +60,7 @@ class Reader:
             )
         if target not in self._found:
             try:
-                self._found[target] = archives.read(target, self._migrated)
+                self._found[target] = read(target, self._migrated)
             except ArchiveError as exception:
                 raise InvalidOptionError(f'{call}: {exception}') from None
         return self._found[target]
@@ -73,40 +70,7 @@ class Reader:
         if key in self._checked:
             return
         try:
-            archives.check_conflicts(named)
+            check_conflicts(named)
         except ArchiveError as exception:
             raise InvalidOptionError(f'@pytest.mark.aiida_temp(archive=...): {exception}') from None
         self._checked.add(key)
-
-
-class Contents:
-    """The content of archives, each in a storage of its own from when it is first asked for.
-
-    :param folder: for their files.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._storages: dict[tuple[str, ...], SqliteTempBackend] = {}
-
-    def add_to(self, profile: TempProfile, state: StartingState) -> None:
-        """Put the content of archives into the storage of a profile, as an import does."""
-        content = state.content
-        if content not in self._storages:
-            self._storages[content] = self._read(state.archives)
-        if not profile.storage.insert_from(self._storages[content]):
-            archives.load(state.archives, profile.storage)  # which merges what is there already
-
-    def _read(self, named: tuple[Archive, ...]) -> SqliteTempBackend:
-        name = f'archive-{len(self._storages)}'
-        profile = SqliteTempBackend.create_profile(name, '', filepath=self._folder / name)
-        SqliteTempBackend.initialise(profile)
-        storage = SqliteTempBackend(profile)
-        archives.load(named, storage)
-        return storage
-
-    def close(self) -> None:
-        """Free the memory and remove the files."""
-        for storage in self._storages.values():
-            storage.delete()
-        self._storages.clear()
