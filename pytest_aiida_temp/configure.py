@@ -252,7 +252,7 @@ def configure(config: pytest.Config) -> None:
     if _isolated not in config.stash:
         _make_isolation(config, read_settings(config))
     isolation = isolation_of(config)
-    isolation.before_failing = start_witness(config, isolation.settings).failed_in_teardown
+    isolation.tear_down.before_failing = start_witness(config, isolation.settings).failed_in_teardown
     check_loaded_profile(config)
 
 

@@ -8,10 +8,9 @@ as long as the fixture lives, and everything narrower is undone.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -20,6 +19,7 @@ from .archives.starting import StartingStates
 from .profiles import OtherProfile, Profiles
 from .putting_off import PutOff
 from .scopes import is_kept_off, is_narrower, is_wanted_by, reset_scope, scope_node
+from .tear_down import TearDown
 
 if TYPE_CHECKING:
     from _pytest.fixtures import FixtureDef, SubRequest
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from .durations import Durations
     from .frames import Frames
     from .history import History
-    from .leftovers import Leftovers
     from .options import Settings
     from .profile import TempProfile
     from .query_checks import QueryChecks
@@ -73,8 +72,6 @@ class Isolation:
         self.takeover: Takeover | None = None
         self.history: History | None = None
         """What tests had stored, once the profile was used."""
-        self.before_failing: Callable[[pytest.Item, BaseException], None] | None = None
-        """Called where what ends with a test fails in its tear-down, while the storage is as it was."""
         self.put_off = PutOff()
         self._config = config
         self._setting_up: list[FixtureDef[Any]] = []
@@ -83,10 +80,10 @@ class Isolation:
         self._is_aside = False
         self._outsider: pytest.Item | None = None
         self._has_joined = False
-        self._leftovers: Leftovers | None = None
         self._test = ''
         self._other: OtherProfile | None = None
         self.starting = StartingStates(config, self.put_off)
+        self.tear_down = TearDown(self.profiles, settings.strict, self._leave, self.put_off, self.warn)
         self.durations: Durations | None = None
         self.query_checks: QueryChecks | None = None
 
@@ -177,7 +174,7 @@ class Isolation:
         stores is undone before the next one that does ask.
         """
         self.put_off.finish()
-        self._inspect_after(item)
+        self.tear_down.inspect_after(item)
         if self.durations is not None:
             self.durations.begin(item.nodeid)
         if self.takeover is not None:
@@ -261,27 +258,11 @@ class Isolation:
                 if self.takeover is not None:
                     stack.enter_context(self.takeover.serving(fixturedef, request))
                 yield failed
-                self._notice_failing_finalizers_of(fixturedef)
+                self.tear_down.notice_failing_finalizers_of(fixturedef, lambda: self._item)
                 if self.profiles and not self._is_aside and fixturedef.scope != 'function':
                     self._look_for_other_profile(before, fixturedef)
         finally:
             self._setting_up.pop()
-
-    def _notice_failing_finalizers_of(self, fixturedef: FixtureDef[Any]) -> None:
-        """Notice them before the one that undoes what the fixture has stored, which is the last of a wide fixture."""
-        if fixturedef.scope == 'function':  # those run as finalizers of the test, and it is left after them
-            return
-
-        def noticed(finalizer: Callable[[], object]) -> None:
-            __tracebackhide__ = True
-            try:
-                finalizer()
-            except BaseException as exception:
-                if self._item is not None:
-                    self._tell_of_failure(self._item, exception)
-                raise
-
-        fixturedef._finalizers[:] = [partial(noticed, finalizer) for finalizer in fixturedef._finalizers]
 
     @contextmanager
     def _isolated(self, frames: Frames, fixturedef: FixtureDef[Any], node: Any, failed: list[Any]) -> Iterator[None]:
@@ -352,7 +333,8 @@ class Isolation:
     def _end(self, item: pytest.Item) -> None:
         if self._item is not item:
             return
-        self._item = self._outsider = self._leftovers = None
+        self._item = self._outsider = None
+        self.tear_down.end()
         self._has_joined = False
         if self._other is not None:
             other, self._other = self._other, None
@@ -379,52 +361,11 @@ class Isolation:
         if node is self._item and self._scope(self._item) is None:
             frames.ensure_lingering(node)
         else:
-            frames.ensure(node, leave_by_itself=node is not self._item)  # a test is left by `_inspect`
-
-    def _remember_other_profile(self) -> None:
-        from .environment import loaded_profile_name
-
-        if not self.settings.enabled and loaded_profile_name() is not None and not self.profiles.is_loaded():
-            self._other = OtherProfile()
-
-    # What a test leaves behind
+            frames.ensure(node, leave_by_itself=node is not self._item)  # a test is left by `TearDown`
 
     def _watch(self) -> None:
-        """See to it that leftovers are looked for when all that the test itself set up is torn down."""
-        if self._leftovers is None and self._wanted:
-            from .leftovers import Leftovers
-
-            self._leftovers = Leftovers(self.profiles.innermost)
-
-    def _inspect_after(self, item: pytest.Item) -> None:
-        """Inspect when all of a test is torn down, also what pytest puts off with ``--pdb``: `TestCase.tearDown`."""
-        if isinstance(getattr(item.teardown, '__self__', None), pytest.Item):  # not on each attempt of a test
-            tear_down = item.teardown
-
-            def tear_down_and_inspect() -> None:
-                __tracebackhide__ = True
-                try:
-                    tear_down()
-                except BaseException as exception:
-                    self._tell_of_failure(item, exception)
-                    raise
-                finally:
-                    self._inspect(item)
-
-            item.teardown = tear_down_and_inspect  # type: ignore[method-assign]
-
-    def _inspect(self, item: pytest.Item) -> None:
-        if self._leftovers is None or not self.profiles:
-            return
-        found = self._leftovers.find()
-        failure = pytest.fail.Exception('\n'.join([f'{item.nodeid} left behind:', *found]), pytrace=False)
-        if found and self.settings.strict:
-            self._tell_of_failure(item, failure)
-        self.put_off.do(lambda: self._leave(item))
-        if found and self.settings.strict:
-            raise failure
-        for what in self._leftovers.serious:
-            self.warn(f'{item.nodeid} left behind {what}')
+        if self._wanted:
+            self.tear_down.watch()
 
     def _leave(self, item: pytest.Item) -> None:
         for frames in self.profiles.all_frames:
@@ -436,9 +377,11 @@ class Isolation:
         if self._config.getoption('usepdb', False):
             self.put_off.begin()
 
-    def _tell_of_failure(self, item: pytest.Item, error: BaseException) -> None:
-        if self.before_failing is not None:
-            self.before_failing(item, error)
+    def _remember_other_profile(self) -> None:
+        from .environment import loaded_profile_name
+
+        if not self.settings.enabled and loaded_profile_name() is not None and not self.profiles.is_loaded():
+            self._other = OtherProfile()
 
     def warn(self, message: str) -> None:
         """Warn of something, at the fixture that is being set up or else at the test."""
