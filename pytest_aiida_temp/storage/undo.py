@@ -277,6 +277,8 @@ class UndoLog:
         connection = through or self._connection
         changes: Changes = {}
         with self._transaction(connection):
+            if not self._dirty and self.is_at(self._stack[-1].level):
+                return changes
             self._deactivate(connection)
             self._undo(connection, self._stack[-1], changes)
             self.activate(connection)

@@ -352,6 +352,19 @@ def test_what_a_late_fixture_changes_is_as_it_was_at_the_wider_scope(temp_storag
     assert (changed.label, both.label) == ('', '')
 
 
+def test_what_is_as_it_was_made_is_not_cleared_again(temp_storage: SqliteTempBackend) -> None:
+    temp_storage.checkpoint()
+    assert temp_storage._live.clear() == {}
+
+    kept = orm.Int(1).store()
+    checkpoint = temp_storage.checkpoint()
+    assert temp_storage._live.clear() != {}
+    assert orm.QueryBuilder().append(orm.Node).count() == 0
+    temp_storage.restore(checkpoint)
+    assert orm.load_node(kept.pk).value == 1
+    assert temp_storage._live.clear() != {}
+
+
 def test_a_late_fixture_that_may_end_early_begins_without_what_the_test_stored_before(
     temp_storage: SqliteTempBackend,
 ) -> None:
