@@ -16,6 +16,7 @@ from aiida.tools import delete_nodes
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pytest_aiida_temp import temp_profile
 from pytest_aiida_temp.storage import exclusive
 from pytest_aiida_temp.storage.images import PREFIX, TableChanges
 from pytest_aiida_temp.storage.undo import UndoLog
@@ -352,17 +353,19 @@ def test_what_a_late_fixture_changes_is_as_it_was_at_the_wider_scope(temp_storag
     assert (changed.label, both.label) == ('', '')
 
 
-def test_what_is_as_it_was_made_is_not_cleared_again(temp_storage: SqliteTempBackend) -> None:
-    temp_storage.checkpoint()
-    assert temp_storage._live.clear() == {}
+def test_what_is_as_it_was_made_is_not_cleared_again() -> None:
+    with temp_profile() as profile:
+        storage = profile.storage
+        storage.checkpoint()
+        assert storage._live.clear() == {}
 
-    kept = orm.Int(1).store()
-    checkpoint = temp_storage.checkpoint()
-    assert temp_storage._live.clear() != {}
-    assert orm.QueryBuilder().append(orm.Node).count() == 0
-    temp_storage.restore(checkpoint)
-    assert orm.load_node(kept.pk).value == 1
-    assert temp_storage._live.clear() != {}
+        kept = orm.Int(1).store()
+        checkpoint = storage.checkpoint()
+        assert storage._live.clear() != {}
+        assert orm.QueryBuilder().append(orm.Node).count() == 0
+        storage.restore(checkpoint)
+        assert orm.load_node(kept.pk).value == 1
+        assert storage._live.clear() != {}
 
 
 def test_a_late_fixture_that_may_end_early_begins_without_what_the_test_stored_before(
