@@ -10,8 +10,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 
@@ -41,8 +40,7 @@ class IsolationWarning(pytest.PytestWarning):
     """Something cannot be isolated, or was left behind by a test."""
 
 
-@dataclass(frozen=True)
-class Subject:
+class Subject(NamedTuple):
     """An ephemeral profile that a test runs on.
 
     :param beginning: since when what it holds was stored by the test.

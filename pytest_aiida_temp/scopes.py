@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from .archives.starting import StartingState
+    from .archives.state import StartingState
     from .options import MarkerArguments, Settings
 
 marker_key: pytest.StashKey[MarkerArguments] = pytest.StashKey()

@@ -11,7 +11,7 @@ from . import transfer
 if TYPE_CHECKING:
     from ..profile import TempProfile
     from .files import Archive
-    from .starting import StartingState
+    from .state import StartingState
 
 
 class Contents:

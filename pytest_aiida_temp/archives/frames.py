@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ..profile import Checkpoint, TempProfile
-    from .starting import StartingState
+    from .state import StartingState
 
 
 @dataclass

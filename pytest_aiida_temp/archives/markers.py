@@ -13,7 +13,7 @@ from ..scopes import archives_key
 from .conflicts import check_conflicts
 from .error import ArchiveError
 from .files import Archive, read
-from .starting import StartingState
+from .state import StartingState
 
 
 class Reader:

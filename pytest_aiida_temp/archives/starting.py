@@ -14,7 +14,6 @@ that no fixture of a wider scope is set up or torn down in its presence.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -27,23 +26,7 @@ if TYPE_CHECKING:
     from ..profile import TempProfile
     from ..putting_off import PutOff
     from .contents import Contents
-    from .files import Archive
-
-
-@dataclass(frozen=True)
-class StartingState:
-    """The archives that one marker names.
-
-    :param node: the test, class or module that carries the marker.
-    """
-
-    node: Any
-    archives: tuple[Archive, ...]
-
-    @property
-    def content(self) -> tuple[str, ...]:
-        """What tells it from the content of other archives."""
-        return tuple(archive.digest for archive in self.archives)
+    from .state import StartingState
 
 
 class StartingStates:

@@ -9,8 +9,6 @@ from uuid import uuid4
 
 import pytest
 
-from . import junit
-from .listing import Listing
 from .witness import Place, Witness, set_witness, witness_of
 
 if TYPE_CHECKING:
@@ -29,12 +27,17 @@ def start(config: pytest.Config, settings: Settings) -> Witness:
     if told is not None:
         place = Place(Path(told['root']), told['run'])
     elif settings.artifacts is not None:
+        from .listing import Listing
+
         _check(settings.artifacts)
         place = Place(settings.artifacts, uuid4().hex)
         config.pluginmanager.register(Listing(place), 'aiida_temp_listing')
     witness = Witness(config, settings, place)
     set_witness(config, witness)
-    junit.register(config)
+    if getattr(config.option, 'xmlpath', None):
+        from .junit import register
+
+        register(config)
     return witness
 
 

@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import warnings
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 
@@ -29,8 +28,7 @@ class ArtifactsWarning(pytest.PytestWarning):
     """What a failing test was to leave behind could not be written."""
 
 
-@dataclass
-class Place:
+class Place(NamedTuple):
     """Where folders are written.
 
     :param run: identifies the run, in all of its processes.
@@ -40,7 +38,6 @@ class Place:
     run: str
 
 
-@dataclass
 class Attempt:
     """One attempt at a test, and what was taken of it.
 
@@ -48,12 +45,13 @@ class Attempt:
     :param folder: where its files are, once there are any.
     """
 
-    item: pytest.Item
-    early: tuple[Evidence | None] | None = None
-    incoming: Path | None = None
-    folder: Path | None = None
-    entry: Entry | None = None
-    failures: list[str] = field(default_factory=list)
+    def __init__(self, item: pytest.Item) -> None:
+        self.item = item
+        self.early: tuple[Evidence | None] | None = None
+        self.incoming: Path | None = None
+        self.folder: Path | None = None
+        self.entry: Entry | None = None
+        self.failures: list[str] = []
 
 
 class Witness:
