@@ -49,7 +49,7 @@ class CheckpointGoneError(ValueError):
     """A checkpoint that cannot be returned to any more."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class StorageCheckpoint:
     """A state of database and repository that can be returned to."""
 

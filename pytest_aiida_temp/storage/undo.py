@@ -56,7 +56,7 @@ class UndoLog:
         highest = ', '.join(table.highest for table in self.tables)
         is_kept = [f'EXISTS (SELECT 1 FROM {table.images})' for table in self.tables]
         self._select_highest = f'SELECT {highest}'
-        self._select_changes = f'SELECT {KEPT}, {highest} FROM {self._state}'
+        self._select_changes = f'SELECT {PREFIX}revision, {KEPT}, {highest} FROM {self._state}'
         self._select_kept = f'SELECT {", ".join(is_kept)}'
         self._update_kept = f'UPDATE {self._state} SET {KEPT} = {" OR ".join(is_kept)}'
         self._select_revision = f'SELECT {PREFIX}revision FROM {self._state}'
@@ -153,7 +153,6 @@ class UndoLog:
         changes: Changes = {}
         with self._transaction(connection):
             if through or not self.is_at(level):
-                self._deactivate(connection)
                 for checkpoint in reversed(self._stack[position:]):
                     self._undo(connection, checkpoint, changes)
             self.resets += bool(changes)
@@ -320,7 +319,9 @@ class UndoLog:
         return tuple(connection.execute(self._select_highest).fetchone())
 
     def _undo(self, connection: sqlite3.Connection, checkpoint: Checkpoint, changes: Changes) -> None:
-        any_kept, *highest = connection.execute(self._select_changes).fetchone()
+        revision, any_kept, *highest = connection.execute(self._select_changes).fetchone()
+        if any_kept or checkpoint.holes or checkpoint is not self._stack[-1] or revision != self._revision:
+            self._deactivate(connection)  # else only rows go that no image is kept of
         kept = connection.execute(self._select_kept).fetchone() if any_kept else [False] * len(highest)
         for index, (table, mark, is_kept) in enumerate(zip(self.tables, highest, kept, strict=True)):
             absent = checkpoint.absent(index, mark)
