@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from contextlib import suppress
 from copy import deepcopy
@@ -94,12 +94,22 @@ def _close_runner(manager: Any, event_loop: Any) -> None:
 def _let_go_of_broker(manager: Any) -> None:
     """Have AiiDA's manager make another broker when it is next asked for one.
 
-    The one that it has is closed in a thread: a server takes some 20 ms to answer, which no test need wait for.
+    The one that it has is closed in a thread: a server takes some 20 ms to answer, which no test need wait for but one
+    that makes another broker.
     """
     broker, manager._broker = manager._broker, None
     manager.reset_broker()  # and what the manager has made of it
     if broker is not None:
-        _closing_brokers().submit(_close_broker, broker)
+        _being_closed.append(_closing_brokers().submit(_close_broker, broker))
+
+
+_being_closed: list[Future[None]] = []
+
+
+def finish_closing_brokers() -> None:
+    """Wait for those that are being closed: the server drops what they and the next broker of a profile share."""
+    while _being_closed:
+        wait([_being_closed.pop()])
 
 
 @functools.cache

@@ -17,7 +17,7 @@ from aiida.manage.configuration.profile import Profile
 from . import environment
 from .environment import ActiveConfiguration
 from .logs import LoggingState, write_to
-from .process_state import ProcessState
+from .process_state import ProcessState, finish_closing_brokers
 from .profile_tools import ProfileTools
 from .storage.lifecycle import ENTRY_POINT
 
@@ -171,6 +171,13 @@ class TempProfile(ProfileTools, Profile):
     def configuration(self) -> Any:
         """AiiDA's configuration that the profile is in."""
         return self._configuration.config
+
+    @property
+    def process_control_backend(self) -> str | None:
+        """The entry point of the broker; AiiDA asks for it right before it makes one."""
+        finish_closing_brokers()
+        backend: str | None = super().process_control_backend
+        return backend
 
     @property
     def is_loaded(self) -> bool:

@@ -101,6 +101,30 @@ def test_the_broker_service_is_started_by_the_first_test_that_uses_it(pytester: 
     pytester.runpytest_inprocess('--aiida-temp').assert_outcomes(passed=3)
 
 
+def test_no_broker_is_made_while_another_one_of_the_profile_is_being_closed(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile("""
+        import time
+        from aiida.manage import get_manager
+
+        class Broker:
+            is_closed = False
+
+            def close(self):
+                time.sleep(0.2)
+                Broker.is_closed = True
+
+        def test_one(aiida_temp_profile):
+            get_manager()._broker = Broker()
+
+        def test_two(aiida_temp_profile):
+            assert not Broker.is_closed
+            assert get_manager().get_broker() is None
+            assert Broker.is_closed
+    """)
+
+    pytester.runpytest_inprocess().assert_outcomes(passed=2)
+
+
 def test_a_broker_is_of_the_scope_that_first_used_it(pytester: pytest.Pytester) -> None:
     pytester.makepyfile("""
         import threading
