@@ -20,7 +20,7 @@ from click.testing import CliRunner
 from pytest_aiida_temp.archives.contents import Contents
 from pytest_aiida_temp.archives.files import read
 from pytest_aiida_temp.archives.silence import quiet
-from pytest_aiida_temp.archives.starting import StartingState
+from pytest_aiida_temp.archives.state import StartingState
 from pytest_aiida_temp.environment import ActiveConfiguration
 from pytest_aiida_temp.frames import Frames
 from pytest_aiida_temp.isolation import Resets
