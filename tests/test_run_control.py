@@ -164,7 +164,9 @@ def test_a_signal_ends_a_run_that_is_inside_a_transaction(
         def test_after():
             print('went on')
     """)
-    command = [sys.executable, '-m', 'pytest', '-s', '--aiida-temp']
+    # What runs in the background of a shell ignores the signal, and so do the processes that it starts.
+    listen = 'import signal, sys, pytest; signal.signal(signal.SIGINT, signal.default_int_handler)'
+    command = [sys.executable, '-c', f'{listen}; sys.exit(pytest.main())', '-s', '--aiida-temp']
     with pytester.popen(command, stdin=subprocess.DEVNULL, stderr=subprocess.STDOUT) as run:
         assert any('inside' in line.decode() for line in run.stdout)
         run.send_signal(signal.SIGINT)
