@@ -76,7 +76,7 @@ def test_what_did_not_pass_is_recorded_with_the_first_line_of_its_error(record: 
         def test_xfail():
             raise KeyError('a')
 
-        @pytest.mark.xfail(strict=False)
+        @pytest.mark.xfail(reason='known', strict=False)
         def test_xpass(): pass
 
         @pytest.mark.xfail(reason='known', strict=True)

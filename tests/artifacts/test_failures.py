@@ -119,8 +119,8 @@ def real_profile(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
 def can_import(path: Path) -> bool:
     """Return whether aiida-core imports an archive that it has made itself.
 
-    This is a probe for the oldest pair that is supported. There it cannot, whatever is in the archive: what it does
-    about rows that are there already raises an error of SQLAlchemy's. That says nothing about our archives.
+    This is a probe for the oldest pair that is supported. There it cannot, whatever is in the archive, which says
+    nothing about our archives.
     """
     from aiida import orm
     from aiida.tools.archive import create_archive, import_archive
@@ -128,9 +128,7 @@ def can_import(path: Path) -> bool:
     create_archive([orm.Int(1).store()], path)
     try:
         import_archive(path)
-        orm.Node.collection.delete(1)
-        import_archive(path)
-    except NotImplementedError:
+    except NotImplementedError:  # SQLAlchemy 2.0.0, over the RETURNING that aiida-core asks for
         return False
     return True
 
