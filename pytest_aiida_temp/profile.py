@@ -30,8 +30,7 @@ DEFAULT_USER_EMAIL = 'test@localhost'
 
 ADVICE = (
     'run what needs it in that process (`verdi` with `profile.verdi()`), or mark the test with '
-    '@pytest.mark.aiida_temp(profile=False) to run it on the '
-    "suite's own fixtures."
+    "@pytest.mark.aiida_temp(profile=False) to run it on the suite's own fixtures."
 )
 OPTIONS: dict[str, Any] = {
     'warnings.development_version': False,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shutil
 import subprocess
 from collections.abc import Iterable
@@ -13,6 +12,8 @@ from aiida import orm
 from aiida.common.links import LinkType
 from aiida.orm.utils.links import LinkPair
 from aiida.tools.visualization.graph import Graph, default_node_sublabels, pstate_node_styles
+
+from .section import CONTROL
 
 if TYPE_CHECKING:
     from ..storage.view import StorageView
@@ -27,9 +28,6 @@ LENGTH = 60
 """Characters of a line in a node."""
 
 PICTURE, SOURCE = 'provenance.svg', 'provenance.dot'
-_CONTROL = re.compile(r'[\x00-\x08\x0b-\x1f\x7f]')
-"""Characters in values and labels that no picture can have."""
-
 _FOUND = {'style': 'dashed', 'penwidth': 1, 'color': '#666666'}
 _DATA = {'shape': 'ellipse', 'style': 'filled', 'penwidth': 0, 'fillcolor': '#d6e4f0'}
 
@@ -81,7 +79,7 @@ def _source(view: StorageView, stored: list[int]) -> str:
         pair = LinkPair(LinkType(kind), label)
         style = graph._link_styles(pair, add_label=True, add_type=False)
         graph.add_edge(nodes[source], nodes[target], pair, style={**style, 'label': label})
-    return _CONTROL.sub('?', str(graph.graphviz.source))
+    return CONTROL.sub('?', str(graph.graphviz.source))
 
 
 def _links(view: StorageView, pks: list[int]) -> list[tuple[int, int, str, str]]:

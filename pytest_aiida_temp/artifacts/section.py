@@ -18,7 +18,8 @@ LAST_LINES = 8
 """How many lines of a scheduler's standard error are shown at most."""
 
 WIDTH = 240
-_CONTROL = re.compile(r'[\x00-\x08\x0b-\x1f\x7f]')
+CONTROL = re.compile(r'[\x00-\x08\x0b-\x1f\x7f]')
+"""Characters that neither a terminal nor XML can have."""
 
 
 @dataclass
@@ -53,7 +54,7 @@ def full(findings: Findings) -> list[str]:
 def clean(text: str) -> list[str]:
     """Return lines of a text that any terminal and any XML can show."""
     shown = text.encode('utf-8', 'backslashreplace').decode('utf-8')
-    return [_CONTROL.sub('?', line)[:WIDTH].rstrip() for line in shown.splitlines()]
+    return [CONTROL.sub('?', line)[:WIDTH].rstrip() for line in shown.splitlines()]
 
 
 def _processes(findings: Findings) -> Block:

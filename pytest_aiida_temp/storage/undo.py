@@ -278,7 +278,6 @@ class UndoLog:
         with self._transaction(connection):
             if not self._dirty and self.is_at(self._stack[-1].level):
                 return changes
-            self._deactivate(connection)
             self._undo(connection, self._stack[-1], changes)
             self.activate(connection)
             for table, mark, seed in zip(self.tables, self._stack[-1].marks, self._seed, strict=True):
