@@ -66,7 +66,7 @@ class Leftovers:
 
 
 def _variables() -> dict[str, str]:
-    return {name: value for name, value in os.environ.items() if name.startswith(_PREFIX)}
+    return {name: os.environ[name] for name in os.environ if name.startswith(_PREFIX)}
 
 
 def _goes_on(thread: threading.Thread) -> bool:

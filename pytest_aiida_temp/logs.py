@@ -12,8 +12,6 @@ from typing import Any
 from aiida.common import log
 from aiida.manage import configuration, get_manager
 
-_FLAGS = ('CLI_ACTIVE', 'CLI_LOG_LEVEL')
-
 
 @dataclass(frozen=True)
 class _Logger:
@@ -31,9 +29,10 @@ class LoggingState:
 
     def __init__(self) -> None:
         self._options = _options()
-        self._flags = {name: getattr(log, name) for name in _FLAGS}
+        self._flags = _flags()
         self._disabled = logging.root.manager.disable
         self._loggers = {name: _Logger.of(logging.getLogger(name)) for name in log.get_logging_config()['loggers']}
+        self._of_aiida = frozenset(self._loggers[log.AIIDA_LOGGER.name].handlers)
         handlers = dict.fromkeys(handler for state in self._loggers.values() for handler in state.handlers)
         self._levels = {handler: handler.level for handler in handlers}
 
@@ -42,19 +41,15 @@ class LoggingState:
 
         A handler that somebody added, or a level they set, is theirs.
         """
-        if any(getattr(log, name) != value for name, value in self._flags.items()):
-            return False
-        there = log.AIIDA_LOGGER.handlers
-        return all(handler in there for handler in self._loggers[log.AIIDA_LOGGER.name].handlers)
+        return self._flags == _flags() and self._of_aiida.issubset(log.AIIDA_LOGGER.handlers)
 
     def suits(self) -> bool:
         """Return whether AiiDA would configure logging for the loaded profile in the same way, but for the files."""
-        return self._options == _options() and all(getattr(log, name) == value for name, value in self._flags.items())
+        return self._options == _options() and self._flags == _flags()
 
     def restore(self) -> None:
         """Put flags, handlers and levels back; handlers that came since are closed."""
-        for name, value in self._flags.items():
-            setattr(log, name, value)
+        log.CLI_ACTIVE, log.CLI_LOG_LEVEL = self._flags
         if logging.root.manager.disable != self._disabled:
             logging.disable(self._disabled)
         for handler, level in self._levels.items():
@@ -67,6 +62,10 @@ class LoggingState:
             if logger.level != state.level:  # as this takes some time with many loggers
                 logger.setLevel(state.level)
             logger.propagate = state.propagate
+
+
+def _flags() -> tuple[Any, ...]:
+    return log.CLI_ACTIVE, log.CLI_LOG_LEVEL
 
 
 def _options() -> dict[str, Any]:

@@ -65,7 +65,8 @@ class ProcessState:
         if manager._broker is not self.broker:
             _let_go_of_broker(manager)
         manager._persister = None
-        if profile.dictionary.get('options', {}) != self.options or profile.default_user_email != self.email:
+        settings = profile.dictionary
+        if settings.get('options', {}) != self.options or settings.get(profile.KEY_DEFAULT_USER_EMAIL) != self.email:
             profile.options = deepcopy(self.options)
             profile.default_user_email = self.email
             profile.storage.reset_default_user()

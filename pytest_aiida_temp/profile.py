@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,6 +19,7 @@ from .environment import ActiveConfiguration
 from .logs import LoggingState, write_to
 from .process_state import ProcessState, finish_closing_brokers
 from .profile_tools import ProfileTools
+from .storage.contents import CheckpointGoneError
 from .storage.lifecycle import ENTRY_POINT
 
 if TYPE_CHECKING:
@@ -203,8 +204,10 @@ class TempProfile(ProfileTools, Profile):
 
         :returns: the backend that :meth:`aiida.manage.manager.Manager.get_profile_storage` gives.
         """
-        self.load()
-        storage: SqliteTempBackend = get_manager().get_profile_storage()
+        manager = get_manager()
+        if manager._profile is not self or manager._profile_storage is None:
+            self.load()
+        storage: SqliteTempBackend = manager._profile_storage
         return storage
 
     def reset(self) -> None:
@@ -217,8 +220,7 @@ class TempProfile(ProfileTools, Profile):
         """
         with self.loaded_meanwhile():
             self.storage._clear()
-            self._made.restore(self)
-            self.set_options_meanwhile()
+            self._give_back(self._made)
 
     def reset_storage(self) -> None:
         """Do what :meth:`reset` does; it is the name that aiida-core's own fixtures have for it."""
@@ -236,21 +238,20 @@ class TempProfile(ProfileTools, Profile):
         :raises ~pytest_aiida_temp.storage.contents.CheckpointGoneError: if the checkpoint is gone.
         :raises ~aiida.common.exceptions.InvalidOperation: if another thread keeps a transaction open.
         """
-        self._return_to(checkpoint, keep=keep)
-
-    def _return_to(self, checkpoint: Checkpoint, *, keep: bool) -> list[tuple[str, int, str]]:
         with self.loaded_meanwhile():
-            undone = self.storage.restore(checkpoint.storage, keep=keep)
-            checkpoint.process.restore(self)
-            self.set_options_meanwhile()
-        return undone
+            self.storage.restore(checkpoint.storage, keep=keep)
+            self._give_back(checkpoint.process)
+
+    def _give_back(self, state: ProcessState) -> None:
+        state.restore(self)
+        self.set_options_meanwhile()
+
+    def loaded_meanwhile(self) -> AbstractContextManager[None]:
+        """Load the profile for the body, and give back another one that is loaded."""
+        return nullcontext() if self.is_loaded else self._loaded_meanwhile()
 
     @contextmanager
-    def loaded_meanwhile(self) -> Iterator[None]:
-        """Load the profile for the body, and give back another one that is loaded."""
-        if self.is_loaded:
-            yield
-            return
+    def _loaded_meanwhile(self) -> Iterator[None]:
         manager = get_manager()
         before, configuration = manager.get_profile(), ActiveConfiguration.current()
         self.load()
@@ -281,10 +282,11 @@ class TempProfile(ProfileTools, Profile):
         :returns: table, primary key and uuid of what was stored since, at most 100 per table.
         """
         storage = self.storage
-        if storage.has(checkpoint.storage):
-            return self._return_to(checkpoint, keep=keep)
-        undone = storage.restore(storage.latest_checkpoint)
-        checkpoint.process.restore(self)
+        try:
+            undone = storage.restore(checkpoint.storage, keep=keep)
+        except CheckpointGoneError:
+            undone = storage.restore(storage.latest_checkpoint)
+        self._give_back(checkpoint.process)
         return undone
 
     def excise(self, checkpoint: Checkpoint) -> None:

@@ -132,12 +132,13 @@ class Contents:
         :raises CheckpointGoneError: if it is gone.
         :raises sqlite3.OperationalError: if another thread keeps a transaction open.
         """
-        if checkpoint not in self._checkpoints:
+        try:
+            position = self._checkpoints.index(checkpoint)
+        except ValueError:
             raise CheckpointGoneError(
                 'this checkpoint is gone: the storage was returned to an earlier one, or was closed and made anew, or '
                 'the fixture that took it was first asked for in a narrower scope than its own. Take a new one.'
-            )
-        position = self._checkpoints.index(checkpoint)
+            ) from None
         changes = self.database.restore(checkpoint.database, keep=keep)
         self.repository.restore(checkpoint.repository, keep=keep)
         self.default_user_is_untouched = checkpoint.default_user_is_untouched

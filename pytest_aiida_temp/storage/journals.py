@@ -41,6 +41,11 @@ class Journals:
         self._stack: list[Journal] = []
         self._levels = 0
 
+    @property
+    def have_added(self) -> bool:
+        """Whether there may be files that were not there at the first checkpoint."""
+        return any(journal.added for journal in self._stack)
+
     def note_added(self, key: str) -> None:
         """Note that there is a new file."""
         if self._stack and key in self._stack[-1].removed:
@@ -171,4 +176,6 @@ class Journals:
         return self._path(f'{KEPT}{journal.level}-{key}')
 
     def _position(self, level: int) -> int:
+        if self._stack[-1].level == level:
+            return len(self._stack) - 1
         return [journal.level for journal in self._stack].index(level)

@@ -242,7 +242,8 @@ class SandboxShaRepositoryBackend(SandboxRepositoryBackend):
 
     def clear(self) -> None:
         """Delete all objects, as a change that a restore undoes."""
-        self.delete_objects(list(self.list_objects()))
+        if self._journals.have_added:
+            self.delete_objects(list(self.list_objects()))
 
 
 def _write(path: str, chunks: Iterable[bytes]) -> None:

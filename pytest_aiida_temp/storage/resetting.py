@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from aiida.common import exceptions
 from aiida.storage.sqlite_zip import models
@@ -71,8 +71,8 @@ class Resetting:
         :raises CheckpointGoneError: if the checkpoint is gone.
         :raises ~aiida.common.exceptions.InvalidOperation: if another thread keeps a transaction open.
         """
-        changes = self._reset('reset', lambda: self._live.restore(checkpoint, keep=keep))
-        return [(name, *row) for name, undone in changes.items() for row in undone.named]
+        changes = self._reset('reset', self._live.restore, checkpoint, keep=keep)
+        return [(name, *row) for name, undone in changes.items() for row in undone.named] if changes else []
 
     def insert_checkpoint(self, before: StorageCheckpoint) -> StorageCheckpoint:
         """Take a checkpoint of the same state as a given one, ahead of it."""
@@ -89,7 +89,7 @@ class Resetting:
 
     def excise(self, checkpoint: StorageCheckpoint) -> None:
         """Undo in the database what happened between a checkpoint and the next one; keep what came after that."""
-        self._reset('reset', lambda: self._live.excise(checkpoint))
+        self._reset('reset', self._live.excise, checkpoint)
 
     def insert_from(self, other: Resetting) -> bool:
         """Add all that another storage holds, or nothing if some of it is there already; return whether it did.
@@ -115,9 +115,9 @@ class Resetting:
         """Return the highest row id of each table that the calling thread sees."""
         return self._live.database.highest()
 
-    def _reset(self, verb: str, undo: Callable[[], Changes]) -> Changes:
+    def _reset(self, verb: str, undo: Callable[..., Changes], *args: Any, **kwargs: Any) -> Changes:
         try:
-            changes = undo()
+            changes = undo(*args, **kwargs)
         except sqlite3.OperationalError as exception:
             raise exceptions.InvalidOperation(
                 f'the storage cannot be {verb}, as another thread keeps a transaction open: {exception}'
