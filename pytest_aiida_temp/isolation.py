@@ -9,19 +9,20 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 
 from .archives.starting import StartingStates
+from .fixture_isolation import FixtureIsolation
 from .profiles import OtherProfile, Profiles
 from .putting_off import PutOff
 from .scopes import is_kept_off, is_narrower, is_wanted_by, reset_scope, scope_node
 from .tear_down import TearDown
 
 if TYPE_CHECKING:
-    from _pytest.fixtures import FixtureDef, SubRequest
+    from _pytest.fixtures import FixtureDef
 
     from .durations import Durations
     from .frames import Frames
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from .options import Settings
     from .profile import TempProfile
     from .query_checks import QueryChecks
-    from .storage.marks import HandOver
     from .storage.since import Beginning
     from .takeover.serving import Takeover
 
@@ -60,7 +60,7 @@ class Resets:
         self.seconds = 0.0
 
 
-class Isolation:
+class Isolation(FixtureIsolation):
     """The ephemeral profiles of one pytest run and how its tests are kept apart."""
 
     def __init__(self, config: pytest.Config, settings: Settings) -> None:
@@ -236,83 +236,6 @@ class Isolation:
             frames.leave_lingering()
             if not frames:
                 frames.return_to_base()
-
-    @contextmanager
-    def fixture(self, fixturedef: FixtureDef[Any], request: SubRequest) -> Iterator[list[Any]]:
-        """Take the checkpoint that a fixture of the current test needs before it runs, and see to late ones.
-
-        A fixture is late if narrower scopes have begun already: what it stores is then handed to its own scope.
-
-        :returns: a list, to which the exception is to be added if the fixture fails.
-        """
-        failed: list[Any] = []
-        self._setting_up.append(fixturedef)
-        before = self.profiles.innermost
-        try:
-            with ExitStack() as stack:
-                if self._item is not None and self.profiles.frames is not None:
-                    node = self._frame_node(request.node, fixturedef.scope)
-                    stack.enter_context(self._isolated(self.profiles.frames, fixturedef, node, failed))
-                if self.takeover is not None:
-                    stack.enter_context(self.takeover.serving(fixturedef, request))
-                yield failed
-                self.tear_down.notice_failing_finalizers_of(fixturedef, lambda: self._item)
-                if self.profiles and not self._is_aside and fixturedef.scope != 'function':
-                    self._look_for_other_profile(before, fixturedef)
-        finally:
-            self._setting_up.pop()
-
-    @contextmanager
-    def _isolated(self, frames: Frames, fixturedef: FixtureDef[Any], node: Any, failed: list[Any]) -> Iterator[None]:
-        assert self._item is not None
-        self._watch()
-        if self._wanted:
-            self.starting.begin(frames, self._item, node)
-        if frames.is_late(node):
-            with frames.late(fixturedef, node, failed) as outcome:
-                yield
-            for handed_over in outcome:
-                self._warn_of_late(fixturedef, handed_over)
-        elif fixturedef.scope != 'function' and node is not self._item:
-            with frames.instance(fixturedef, node, failed):
-                yield
-        else:
-            self._ensure(node)
-            if self._wanted:
-                self.starting.set_options(self._item, self.profiles.innermost)
-            yield
-        if self._has_joined:
-            self._ensure(self._item)  # what the test stores from here on
-
-    def _warn_of_late(self, fixturedef: FixtureDef[Any], handed_over: HandOver) -> None:
-        if handed_over.is_given and not handed_over.changed:
-            return
-        if handed_over.is_given:
-            why = 'changes or deletes what was there before: that cannot be kept apart from what the test does'
-        else:
-            why = 'builds on what the test stored, changed or deleted: what it stored is undone with the test'
-        self.warn(
-            f'The {fixturedef.scope}-scoped fixture {fixturedef.argname!r} was first asked for in a narrower '
-            f'scope, and {why}. Ask for it earlier, for instance in a fixture of its own scope.'
-        )
-
-    def _look_for_other_profile(self, before: Any, fixturedef: FixtureDef[Any]) -> None:
-        """Have tests run on what a wide fixture has made or loaded, as it left it, but without the flag on our own."""
-        if not self.settings.enabled and self._wanted:
-            self._remember_other_profile()
-            self.profiles.load()
-        level = self.profiles.enter_loaded() if self.settings.enabled else None
-        if level is not None:
-            fixturedef.addfinalizer(lambda: self.put_off.do(lambda: self.profiles.forget(level)))
-        if level is not None and level.frames is None:
-            self.warn(
-                f'The {fixturedef.scope}-scoped fixture {fixturedef.argname!r} has loaded the profile '
-                f'{level.profile.name!r}, whose storage is {level.profile.storage_backend}: tests run on it, and '
-                'it is not reset. Use `aiida_profile_factory` or `aiida_temp_session` for one that is.'
-            )
-        frames = self.profiles.frames
-        if frames is not None and not frames and self.profiles.innermost is not before:
-            frames.take_base()
 
     def set_up(self, item: pytest.Item) -> None:
         """Take the checkpoint of a test all of whose fixtures have run."""
