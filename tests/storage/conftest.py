@@ -110,6 +110,7 @@ def module_profile(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TempPro
 @pytest.fixture
 def profile(module_profile: TempProfile) -> TempProfile:
     """An ephemeral profile, loaded, with nothing in it but the default user."""
+    module_profile.storage.restore(module_profile.storage._live.first)  # without the checkpoints of earlier tests
     module_profile.reset()
     return module_profile
 
