@@ -6,6 +6,7 @@ name and then moved into its place, and a hidden file in it says whose it is and
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -26,6 +27,7 @@ MOST_CHARACTERS = 100
 LEFT_BEHIND = 24 * 3600
 """Seconds after which a folder that was never placed is that of a run which was killed."""
 
+_IN_THE_WAY = {errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR}
 _UNSAFE = re.compile(r'[^A-Za-z0-9_.\[\]=+-]+')
 
 
@@ -93,8 +95,9 @@ def place(incoming: Path, entry: Entry) -> Path:
             _make_room(target, entry.run)
         try:
             os.rename(incoming, target)
-        except OSError:
-            if not os.path.lexists(target):
+        except OSError as exception:
+            # What was in the way may have gone in the meantime.
+            if exception.errno not in _IN_THE_WAY and not os.path.lexists(target):
                 raise
         else:
             return target
