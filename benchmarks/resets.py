@@ -37,6 +37,15 @@ def measurements(profiles: Profiles, sizes: Sizes) -> list[Measurement]:
             lambda: _after_node(profiles, sizes),
         ),
         Measurement(
+            [
+                Row(
+                    'emptying in a test what its module stored, against reset_storage() of core.sqlite_dos',
+                    Bound('ratio', 1 / 100),
+                )
+            ],
+            lambda: _emptying(profiles, sizes),
+        ),
+        Measurement(
             [Row('reset with nothing written', Bound('absolute', 50e-6))],
             lambda: _nothing_written(profiles.ours, sizes),
         ),
@@ -95,17 +104,44 @@ def _after_node(profiles: Profiles, sizes: Sizes) -> list[Outcome]:
         with opened.active():
             return block(reset, calls, prepare=_store, warm_up=calls > 1)
 
-    def clean() -> None:
-        profiles.sqlite_dos.profile.reset_storage()
-
     return compare(
         lambda: turn(profiles.ours, profiles.ours.profile.reset, sizes.calls),
         [
-            (profiles.sqlite_dos, lambda: turn(profiles.sqlite_dos, clean, 1)),
+            (profiles.sqlite_dos, lambda: _on_disk(profiles.sqlite_dos)),
             (profiles.sqlite_temp, lambda: turn(profiles.sqlite_temp, _reopen, 1)),
         ],
         sizes.rounds,
     )
+
+
+def _on_disk(opened: OpenProfile) -> float:
+    """Return the seconds in which aiida-core empties its storage after one node."""
+
+    def clean() -> None:
+        opened.profile.reset_storage()
+
+    with opened.active():
+        return block(clean, 1, prepare=_store, warm_up=False)
+
+
+def _emptying(profiles: Profiles, sizes: Sizes) -> list[Outcome]:
+    """Time what `aiida_profile_clean` calls, in a test of a module that has stored a node."""
+
+    def turn() -> float:
+        with profiles.ours.active() as profile:
+            module = profile.checkpoint()
+            _store()
+            test = profile.checkpoint()
+
+            def prepare() -> None:
+                profile.restore(test)
+                _store()
+
+            seconds = block(profile.reset, sizes.calls, prepare=prepare)
+            profile.restore(module, keep=False)
+            return seconds
+
+    return compare(turn, [(profiles.sqlite_dos, lambda: _on_disk(profiles.sqlite_dos))], sizes.rounds)
 
 
 def _reopen() -> None:
