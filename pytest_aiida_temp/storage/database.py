@@ -7,8 +7,6 @@ Connections are in autocommit mode; see :mod:`.lazy` for when a transaction begi
 
 from __future__ import annotations
 
-import atexit
-import functools
 import gc
 import re
 import sqlite3
@@ -28,6 +26,7 @@ from .images import Changes
 from .lazy import begin_lazily
 from .session import SESSION, StorageSession
 from .statements import Statements
+from .template import template
 from .undo import UndoLog
 from .watching import Watchers
 
@@ -70,6 +69,9 @@ class Database:
         self.watchers = Watchers(self.engine)
         self._local = threading.local()
         self._sessions: weakref.WeakSet[StorageSession] = weakref.WeakSet()
+        self._sessions_made = 0
+        self._has_strangers = False
+        """Whether anything was ever written through a connection of the engine that is no session's."""
         self._mappers = {model.__tablename__: sqlalchemy.inspect(model) for model in _models()}
         self._lock = threading.Lock()
         self.statements = Statements()
@@ -93,7 +95,7 @@ class Database:
         return engine
 
     def _create_schema(self, version: str) -> None:
-        _template(models.SqliteBase.metadata).backup(self._keeper)
+        template(models.SqliteBase.metadata).backup(self._keeper)
         self._keeper.execute('INSERT INTO alembic_version VALUES (?)', (version,))
 
     def add_default_user(self, email: str | None) -> None:
@@ -135,10 +137,21 @@ class Database:
             session.watchers = self.watchers
             with self._lock:
                 self._sessions.add(session)
+                self._sessions_made += 1
         if session.is_behind:
             session.resets = self._undo.resets
             session.catch_up(self._mappers)
         return session
+
+    def _is_alone(self) -> bool:
+        """Return whether the calling thread has the only session."""
+        return len(self._sessions) == 1 and hasattr(self._local, 'session')
+
+    def _version(self, own: StorageSession) -> tuple[int, int] | None:
+        """Return what is the same for as long as nobody has written, ``None`` while anybody may be writing."""
+        if len(self._sessions) > 1 or self._has_strangers or own.raw.in_transaction:
+            return None
+        return self._sessions_made, own.raw.total_changes
 
     def raw(self) -> sqlite3.Connection:
         """Return the driver's connection of the calling thread, whatever state its session is in."""
@@ -147,7 +160,9 @@ class Database:
 
     def _begun(self, connection: Connection, raw: sqlite3.Connection) -> None:
         session = connection.info.get(SESSION, lambda: None)()
-        if session is not None and session.resets != self._undo.resets:
+        if session is None:
+            self._has_strangers = True
+        elif session.resets != self._undo.resets:
             # What it is about to write was decided on before the reset: a row id may be that of another row now.
             raw.execute('ROLLBACK')
             raise sqlalchemy.exc.InvalidRequestError('another thread has reset the storage in the meantime')
@@ -155,8 +170,9 @@ class Database:
 
     def checkpoint(self) -> int:
         """Commit what the calling thread has pending, take a checkpoint and return its level."""
-        self.session().commit()
-        return self._undo.checkpoint()
+        own = self.session()
+        own.commit()
+        return self._undo.checkpoint(self._version(own))
 
     def used_keys(self, level: int) -> set[str]:
         """Return the keys of all files of nodes stored since a checkpoint."""
@@ -191,7 +207,7 @@ class Database:
         """
         own = self.session()
         own.abandon()
-        return self._undo_through(own, lambda raw: self._undo.restore(level, keep=keep, through=raw))
+        return self._undo_through(own, self._undo.restore, level, keep=keep, version=self._version(own))
 
     def insert(self, before: int) -> int:
         """Take a checkpoint of the same state as a given one, ahead of it, and return its level."""
@@ -201,7 +217,7 @@ class Database:
         """End the latest checkpoint, giving the changes since to an earlier one, past those in between."""
         own = self.session()
         own.commit()
-        return self._try_to(lambda raw: self._undo.hand_over(level, into, through=raw, apart=apart), own)
+        return self._try_to(own, self._undo.hand_over, level, into, apart=apart, version=self._version(own))
 
     def excise(self, level: int) -> Changes:
         """Undo what happened between a checkpoint and the next one, and keep all that happened after that.
@@ -210,7 +226,7 @@ class Database:
         """
         own = self.session()
         own.commit()
-        return self._undo_through(own, lambda raw: self._undo.excise(level, through=raw))
+        return self._undo_through(own, self._undo.excise, level)
 
     def clear(self) -> Changes:
         """Delete all but the rows of the first checkpoint, as a change that a restore undoes.
@@ -219,34 +235,39 @@ class Database:
         """
         own = self.session()
         own.abandon()
-        return self._undo_through(own, lambda raw: self._undo.clear(through=raw))
+        return self._undo_through(own, self._undo.clear, version=self._version(own))
 
     def insert_from(self, other: Database) -> bool:
         """Insert all rows of another database, or none if one of them is there already; return whether it did."""
         own = self.session()
         own.commit()
         try:
-            self._try_to(lambda raw: self._undo.insert_from(other.uri, through=raw), own)
+            self._try_to(own, self._undo.insert_from, other.uri)
         except sqlite3.IntegrityError:
             return False
         return True
 
-    def _undo_through(self, own: StorageSession, undo: Callable[[sqlite3.Connection | None], Changes]) -> Changes:
-        changes = self._try_to(undo, own)
+    def _undo_through(self, own: StorageSession, undo: Callable[..., Changes], *args: Any, **kwargs: Any) -> Changes:
+        changes = self._try_to(own, undo, *args, **kwargs)
         if not changes:
             return changes
         own.resets = self._undo.resets
         own.forget(changes, self._mappers)
-        with self._lock:
-            others = [session for session in self._sessions if session is not own]
-        for session in others:
-            session.miss(changes)
+        if len(self._sessions) > 1:
+            with self._lock:
+                others = [session for session in self._sessions if session is not own]
+            for session in others:
+                session.miss(changes)
         return changes
 
     @staticmethod
-    def _try_to(undo: Callable[[sqlite3.Connection | None], Result], own: StorageSession) -> Result:
+    def _try_to(own: StorageSession, do: Callable[..., Result], *args: Any, **kwargs: Any) -> Result:
+        """Do what writes, through the calling thread's connection if another one cannot.
+
+        :param do: takes the connection to write ``through``, among others.
+        """
         try:
-            return undo(None)
+            return do(*args, **kwargs)
         except WriterBusyError:
             raise
         except sqlite3.OperationalError as exception:
@@ -255,7 +276,7 @@ class Database:
         # A result that this thread did not read to its end locks every connection out but its own.
         own.raw.execute('PRAGMA foreign_keys = OFF')
         try:
-            return undo(own.raw)
+            return do(*args, through=own.raw, **kwargs)
         finally:
             own.raw.execute('PRAGMA foreign_keys = ON')
 
@@ -278,6 +299,8 @@ class Database:
 
     def threads(self) -> list[threading.Thread]:
         """Return the other threads that have a session and still run."""
+        if self._is_alone():
+            return []
         with self._lock:
             threads = [session.thread for session in self._sessions]
         current = threading.current_thread()
@@ -310,32 +333,6 @@ def _changes_rows(connection: Connection, statement: str) -> None:
 
 
 _KEY = re.compile('[0-9a-f]{64}')
-
-
-@functools.lru_cache(maxsize=4)
-def _template(metadata: sqlalchemy.MetaData) -> sqlite3.Connection:
-    """Return an empty database with the tables and the triggers that each database needs, to be copied.
-
-    Its row ids count up, so that none is given out twice. To compile and execute the statements that make it takes
-    fifty times as long as to copy it.
-    """
-    template = sqlite3.connect(':memory:', isolation_level=None, check_same_thread=False)
-
-    def execute(statement: Any, *_: Any, **__: Any) -> None:
-        template.execute(str(statement.compile(dialect=engine.dialect)))
-
-    engine = sqlalchemy.create_mock_engine('sqlite://', execute)
-    counting = sqlalchemy.MetaData()
-    for table in metadata.tables.values():
-        copied = table.to_metadata(counting)
-        keys = list(copied.primary_key)
-        is_number = len(keys) == 1 and isinstance(keys[0].type, sqlalchemy.Integer)
-        copied.dialect_options['sqlite']['autoincrement'] = is_number
-    counting.create_all(engine, checkfirst=False)
-    template.execute('CREATE TABLE alembic_version (version_num VARCHAR(32) PRIMARY KEY)')
-    UndoLog(template)
-    atexit.register(template.close)
-    return template
 
 
 def _models() -> list[Any]:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 BUSY_TIMEOUT = 10.0
 """Seconds to wait for another thread's transaction."""
@@ -29,21 +28,13 @@ class Exclusive:
         self._when_busy = when_busy
         self._when_stuck = when_stuck
 
-    @contextmanager
-    def transaction(self, connection: sqlite3.Connection) -> Iterator[None]:
-        """Keep all others from writing, waiting until they have committed what they are about.
+    def transaction(self, connection: sqlite3.Connection) -> ExclusiveTransaction:
+        """Return a context manager that keeps all others from writing.
 
-        :raises WriterBusyError: if they do not within ``BUSY_TIMEOUT``.
+        It waits until they have committed what they are about, and raises :class:`WriterBusyError` if they do not
+        within ``BUSY_TIMEOUT``.
         """
-        self._begin(connection)
-        before = connection.total_changes
-        try:
-            yield
-            # A commit has to wait for whoever reads, even if there is nothing to commit.
-            connection.execute('COMMIT' if connection.total_changes > before else 'ROLLBACK')
-        except BaseException:
-            connection.execute('ROLLBACK')
-            raise
+        return ExclusiveTransaction(connection, self._begin)
 
     def _begin(self, connection: sqlite3.Connection) -> None:
         try:
@@ -66,3 +57,29 @@ class Exclusive:
                     stuck = True
                     self._when_stuck()
                 time.sleep(0.001)
+
+
+class ExclusiveTransaction:
+    """A transaction of one connection, which is rolled back if its body fails.
+
+    :param begin: begins it.
+    """
+
+    def __init__(self, connection: sqlite3.Connection, begin: Callable[[sqlite3.Connection], None]) -> None:
+        self._connection = connection
+        self._begin = begin
+
+    def __enter__(self) -> None:
+        self._begin(self._connection)
+        self._changes_before = self._connection.total_changes
+
+    def __exit__(self, error: object, *_: object) -> None:
+        # A commit has to wait for whoever reads, even if there is nothing to commit.
+        if error is not None or self._connection.total_changes == self._changes_before:
+            self._connection.execute('ROLLBACK')
+            return
+        try:
+            self._connection.execute('COMMIT')
+        except BaseException:
+            self._connection.execute('ROLLBACK')
+            raise

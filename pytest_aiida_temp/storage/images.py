@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from itertools import islice
-from typing import Any
+from typing import Any, NamedTuple
 
+from .counters import literal
 from .spans import Span
 
 PREFIX = 'aiida_temp_'
 """Begins the name of every table and trigger of the log itself."""
+
+LEVEL = f'{PREFIX}level'
+"""The column of the log's state that has the checkpoint under which images are kept."""
 
 KEPT = f'{PREFIX}kept'
 """The column of the log's state that says whether there may be images of any table."""
@@ -20,8 +22,7 @@ MOST_NAMED = 100
 """How many of the rows of one table that a restore takes away are named, the latest ones."""
 
 
-@dataclass(frozen=True)
-class TableChanges:
+class TableChanges(NamedTuple):
     """What was undone in one table, by row id.
 
     :param lost: rows that were new and are gone for good; their ids may be given out again.
@@ -70,15 +71,11 @@ class UndoTable:
         self.names = ', '.join(map(quoted, self.columns))
         # Numbered, so that no column of the table can have the name of one that is added here.
         self.kept = ', '.join(f'value_{number}' for number in range(len(self.columns)))
-
-    @property
-    def highest(self) -> str:
-        """The expression for the greatest row id given out so far."""
-        greatest = f'(SELECT max({self.row}) FROM {self.source})'
-        if not self.counts_up:
-            return f'ifnull({greatest}, 0)'
-        name = self.name.replace("'", "''")
-        return f"max(ifnull((SELECT seq FROM sqlite_sequence WHERE name = '{name}'), 0), ifnull({greatest}, 0))"
+        of_span = f'{self.source} WHERE {self.row} > ? AND {self.row} <= ?'
+        identifiers = f'{self.row}, uuid'
+        self._delete_span = f'DELETE FROM {of_span}'
+        self._delete_and_name = f'DELETE FROM {of_span} RETURNING {identifiers}'
+        self._select_latest = f'SELECT {identifiers} FROM {of_span} ORDER BY {self.row} DESC LIMIT {MOST_NAMED}'
 
     def create(self, connection: sqlite3.Connection) -> None:
         """Make the table of images and the triggers that fill it."""
@@ -93,19 +90,29 @@ class UndoTable:
         self._trigger(connection, 'BEFORE UPDATE', 'old', kept)
         self._trigger(connection, 'BEFORE DELETE', 'old', kept)
         self._trigger(connection, 'AFTER INSERT', 'new', born)
-        self._trigger(connection, f'AFTER UPDATE OF {self.row}', 'new', born, moved)
+        if self.row != 'rowid':  # an implicit row id cannot be named in SET
+            self._trigger(connection, f'AFTER UPDATE OF {self.row}', 'new', born, moved)
+        if self.counts_up:
+            self._count_moved(connection)
+
+    def _count_moved(self, connection: sqlite3.Connection) -> None:
+        """Have SQLite's count take in an id that a row is given later, as it does one that it is inserted with."""
+        counted = f'sqlite_sequence WHERE name = {literal(self.name)}'
+        connection.execute(
+            f'CREATE TRIGGER {quoted(f"{PREFIX}count_{self.name}")} AFTER UPDATE OF {self.row} ON {self.source} '
+            f'WHEN new.{self.row} > (SELECT seq FROM {counted}) BEGIN '
+            f'UPDATE {counted.replace(" WHERE", f" SET seq = new.{self.row} WHERE")}; END'
+        )
 
     def _trigger(self, connection: sqlite3.Connection, event: str, row: str, image: str, condition: str = '') -> None:
-        if 'UPDATE OF rowid' in event:
-            return  # an implicit row id cannot be named in SET
         name = quoted(f'{PREFIX}{event.replace(" ", "_").replace(chr(34), "").lower()}_{self.name}')
         state = quoted(f'{PREFIX}state')
         # Not `INSERT OR IGNORE`: in a trigger the conflict clause of the outer statement wins over the inner one.
         connection.execute(
             f'CREATE TRIGGER {name} {event} ON {self.source} '
             f'WHEN {condition}{row}.{self.row} <= (SELECT {self.source} FROM {state}) BEGIN '
-            f'INSERT INTO {self.images} SELECT {PREFIX}level, {image} FROM {state} WHERE NOT EXISTS '
-            f'(SELECT 1 FROM {self.images} i WHERE i.level = {PREFIX}level AND i.row = {row}.{self.row}); '
+            f'INSERT INTO {self.images} SELECT {LEVEL}, {image} FROM {state} WHERE NOT EXISTS '
+            f'(SELECT 1 FROM {self.images} i WHERE i.level = {LEVEL} AND i.row = {row}.{self.row}); '
             f'UPDATE {state} SET {KEPT} = 1 WHERE NOT {KEPT}; END'
         )
 
@@ -117,9 +124,7 @@ class UndoTable:
         :param absent: the row ids that were not there.
         :param has_images: whether anything may be kept at all.
         """
-        named = self._named(connection, absent)
-        for span in absent:
-            connection.execute(f'DELETE FROM {self.source} WHERE {self.row} > ? AND {self.row} <= ?', span)
+        named = self._delete(connection, absent)
         if not has_images:
             return TableChanges(tuple(absent), named=named)
         self.drop(connection, level, absent)
@@ -135,21 +140,20 @@ class UndoTable:
         born = tuple((row - 1, row) for row, existed in found if not existed)
         return TableChanges((*absent, *born), frozenset(row for row, existed in found if existed), named=named)
 
-    def _named(self, connection: sqlite3.Connection, spans: Sequence[Span]) -> tuple[tuple[int, str], ...]:
-        """Return row id and uuid of the latest of the rows with these ids."""
+    def _delete(self, connection: sqlite3.Connection, spans: Sequence[Span]) -> tuple[tuple[int, str], ...]:
+        """Delete the rows with these ids; return row id and uuid of the latest of them, if the table has a uuid."""
         if 'uuid' not in self.columns:
+            for span in spans:
+                connection.execute(self._delete_span, span)
             return ()
-        statement = (
-            f'SELECT {self.row}, uuid FROM {self.source} WHERE {self.row} > ? AND {self.row} <= ? '
-            f'ORDER BY {self.row} DESC LIMIT {MOST_NAMED}'
-        )
-        found = (row for span in reversed(spans) for row in connection.execute(statement, span).fetchall())
-        return tuple(islice(found, MOST_NAMED))
-
-    def count_from(self, connection: sqlite3.Connection, mark: int) -> None:
-        """Have the next row get the id after ``mark``, above which there must be none."""
-        if self.counts_up:
-            connection.execute('UPDATE sqlite_sequence SET seq = ? WHERE name = ?', (mark, self.name))
+        named: list[tuple[int, str]] = []
+        for span in reversed(spans):
+            if span[1] - span[0] <= MOST_NAMED:
+                named += sorted(connection.execute(self._delete_and_name, span).fetchall(), reverse=True)
+            else:
+                named += connection.execute(self._select_latest, span).fetchall()
+                connection.execute(self._delete_span, span)
+        return tuple(named[:MOST_NAMED])
 
     def has_changed(self, connection: sqlite3.Connection, level: int) -> bool:
         """Return whether anything is kept at a checkpoint of rows that were there."""

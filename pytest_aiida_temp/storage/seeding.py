@@ -27,16 +27,13 @@ def detach(connection: sqlite3.Connection) -> None:
     connection.execute(f'DETACH {_SCHEMA}')
 
 
-def insert_all(connection: sqlite3.Connection, tables: list[UndoTable]) -> None:
+def insert_all(connection: sqlite3.Connection, tables: list[UndoTable], highest: dict[str, int]) -> None:
     """Insert all rows of the attached database, within a transaction.
 
+    :param highest: the greatest row id given out in each table.
     :raises sqlite3.IntegrityError: if one of them is there already.
     """
     filled = sorted((table for table in tables if table.name not in _LEFT_OUT), key=lambda table: table.name != _USERS)
-    highest = {
-        table.name: connection.execute(f'SELECT {table.highest}').fetchone()[0]  # of main, which comes first
-        for table in filled
-    }
     for table in filled:
         row = f's.{table.row} + {highest[table.name]}'
         values = ', '.join([row, *_values(connection, table, highest)])

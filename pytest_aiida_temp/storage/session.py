@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import sqlite3
 import threading
 import weakref
@@ -12,12 +11,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import event
-from sqlalchemy.orm import Session, SessionTransaction, make_transient, make_transient_to_detached
-from sqlalchemy.orm.attributes import instance_dict, instance_state, set_committed_value
+from sqlalchemy.orm import SessionTransaction
+from sqlalchemy.orm.attributes import instance_state
 
+from .forgetting import Forgetting
 from .images import Changes
 from .reading import Reading
-from .spans import Span, has
 from .updating import update_only_row
 
 if TYPE_CHECKING:
@@ -51,7 +50,7 @@ def _unlock_after_savepoint(session: StorageSession, ended: SessionTransaction) 
         session.raw.execute('COMMIT')
 
 
-class StorageSession(Session):
+class StorageSession(Forgetting):
     """Session in which ``StorageBackend.transaction()`` blocks nest as savepoints.
 
     aiida-core's entities call ``commit()`` and ``rollback()`` of the session wherever they are, which ends every
@@ -64,7 +63,6 @@ class StorageSession(Session):
         # Nothing but this process writes, and aiida-core reads an attribute anew before it hands it out.
         super().__init__(bind=connection, expire_on_commit=False)
         event.listen(self, 'after_soft_rollback', _unlock_after_savepoint)
-        event.listen(self, 'persistent_to_deleted', StorageSession._remember)
         self._connection = connection
         self.watchers: Watchers | None = None
         """Who is told of statements that go past SQLAlchemy."""
@@ -76,8 +74,6 @@ class StorageSession(Session):
         self._flushing_objects = False
         self.thread = threading.current_thread()
         """The thread whose session this is."""
-        self._gone: weakref.WeakValueDictionary[tuple[Mapper[Any], int], Any] = weakref.WeakValueDictionary()
-        """Objects whose row was deleted, by mapper and row id: the row may come back."""
         self._missed: list[Changes] = []
         self._missed_too_much = False
 
@@ -88,7 +84,7 @@ class StorageSession(Session):
     @property
     def in_block(self) -> bool:
         """Whether a ``transaction()`` block is open that the caller has to end."""
-        return any(not block.of_query for block in self._blocks)
+        return bool(self._blocks) and not all(block.of_query for block in self._blocks)
 
     def expire(self, instance: object, attribute_names: Iterable[str] | None = None) -> None:
         """Forget what was loaded of an instance, or see to it at once that the one attribute is up to date.
@@ -200,77 +196,15 @@ class StorageSession(Session):
         self._blocks.clear()
         self._reading = False
         self._roll_back_all()
-        for instance in [*self.new, *self.dirty, *self.deleted]:
-            self.expunge(instance) if instance in self.new else self.expire(instance)
-
-    def _remember(self, instance: Any) -> None:
-        state = instance_state(instance)
-        if state.key:
-            self._gone[state.mapper, state.key[1][0]] = instance
-
-    def has_deleted(self, mapper: Mapper[Any], row: int) -> bool:
-        """Return whether this session deleted a row whose object is still held by somebody."""
-        return (mapper, row) in self._gone
-
-    def _bring_back(self, mapper: Mapper[Any], row: int) -> None:
-        """Attach the object of a row again that was deleted and has been put back."""
-        instance = self._gone.pop((mapper, row), None)
-        if instance is not None:
-            make_transient(instance)
-            for relationship in mapper.relationships:  # which would be added with it, deleted or not
-                instance_dict(instance).pop(relationship.key, None)
-            set_committed_value(instance, 'id', row)
-            make_transient_to_detached(instance)
-            self.add(instance)
-            self.expire(instance)
-
-    def forget(self, changes: Changes, mappers: dict[str, Mapper[Any]]) -> None:
-        """Drop or expire the objects of rows that were undone, so that none shows what is no longer there.
-
-        :param mappers: by name of the table.
-        """
-        known = [(mappers[name], undone) for name, undone in changes.items() if name in mappers]
-        dropped = []
-        for mapper, undone in known:
-            dropped += [(mapper, instance) for instance in self._loaded_in(mapper, undone.lost)]
-            if self._gone:
-                for key in [key for key in self._gone if key[0] is mapper and has(undone.lost, key[1])]:
-                    self._gone.pop(key, None)  # whoever held it may let go of it in this very moment
-            for instance in self._loaded_in(mapper, undone.deleted):
-                if instance_state(instance).key[1][0] not in undone.rows:  # type: ignore[index]
-                    self._remember(instance)
-                    dropped.append((mapper, instance))
-        for mapper, instance in dropped:
-            self._drop(mapper, instance)
-        for mapper, undone in known:
-            for row in undone.rows:
-                instance = self._loaded(mapper, row)
-                if instance is not None:
-                    self.expire(instance)
-                else:
-                    self._bring_back(mapper, row)
-
-    def _drop(self, mapper: Mapper[Any], instance: Any) -> None:
-        self._forget_collections(mapper, instance)
-        if instance in self:  # else it went with another one
-            self.expunge(instance)
+        if not self._is_clean():
+            for instance in [*self.new, *self.dirty, *self.deleted]:
+                self.expunge(instance) if instance in self.new else self.expire(instance)
 
     def release(self) -> None:
         """Give the connection back."""
         self.abandon()
         self.close()
         self._connection.close()
-
-    def _loaded_in(self, mapper: Mapper[Any], spans: Iterable[Span]) -> list[Any]:
-        """Return the objects that there are of rows with these ids."""
-        loaded = []
-        for above, upto in spans:
-            if upto - above <= len(self.identity_map):
-                loaded += [self._loaded(mapper, row) for row in range(above + 1, upto + 1)]
-            else:
-                states = [state for state in self.identity_map.all_states() if state.mapper is mapper]
-                loaded += [state.obj() for state in states if state.key and above < state.key[1][0] <= upto]
-        return [instance for instance in loaded if instance is not None]
 
     def miss(self, changes: Changes) -> None:
         """Note what another thread undid, to be seen to when this one uses its session next."""
@@ -300,24 +234,3 @@ class StorageSession(Session):
             self.expunge_all()
         for changes in missed:
             self.forget(changes, mappers)
-
-    def _loaded(self, mapper: Mapper[Any], row: int) -> Any:
-        return self.identity_map.get(mapper.identity_key_from_primary_key((row,)))
-
-    def _forget_collections(self, mapper: Mapper[Any], instance: Any) -> None:
-        """Expire the collections that may hold the instance: those of the user, computer or node it refers to."""
-        loaded = instance_dict(instance)
-        for name, collections in _owners(mapper):
-            owner = loaded.get(name)
-            if owner is not None and owner in self:
-                self.expire(owner, collections)
-
-
-@functools.cache
-def _owners(mapper: Mapper[Any]) -> list[tuple[str, list[str]]]:
-    """Return the attributes that refer to one other object, with the names of the collections which that may have."""
-    return [
-        (relationship.key, [key for key, other in relationship.mapper.relationships.items() if other.uselist])
-        for relationship in mapper.relationships
-        if not relationship.uselist
-    ]

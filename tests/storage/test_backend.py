@@ -14,7 +14,7 @@ from aiida import orm
 from aiida.common import exceptions
 from aiida.storage.sqlite_zip.models import DbNode
 
-from pytest_aiida_temp.storage import exclusive, session
+from pytest_aiida_temp.storage import exclusive, forgetting
 from pytest_aiida_temp.storage.spans import has
 
 if TYPE_CHECKING:
@@ -120,6 +120,25 @@ def test_the_session_is_usable_after_an_error_in_the_database(temp_storage: Sqli
     assert labels() == ['after']
 
 
+def test_the_session_is_usable_after_a_reset_whatever_was_left_in_it(temp_storage: SqliteTempBackend) -> None:
+    session = temp_storage.get_session()
+    model = orm.Int(1).store().backend_entity.bare_model
+    model.attributes = {'value': object()}
+    with pytest.raises(sqlalchemy.exc.StatementError, match='not JSON serializable'):
+        session.flush()
+    temp_storage._clear()
+    assert orm.Int(2).store().pk == 1
+
+    session.begin_nested()
+    temp_storage._clear()
+    assert not temp_storage.in_transaction
+    assert orm.Int(3).store().pk == 1
+
+    session.add(DbNode())
+    temp_storage._clear()
+    assert orm.Int(4).store().pk == 1
+
+
 def test_a_loop_over_a_query_stores_what_its_body_stores(temp_storage: SqliteTempBackend) -> None:
     for number in range(3):
         orm.Int(number, label=str(number)).store()
@@ -202,7 +221,7 @@ def test_somebody_can_let_go_of_a_deleted_node_while_its_deletion_is_undone(
         gc.collect()
         return has(*args)
 
-    monkeypatch.setattr(session, 'has', let_go)
+    monkeypatch.setattr(forgetting, 'has', let_go)
 
     temp_storage._clear()
 

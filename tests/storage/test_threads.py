@@ -172,6 +172,38 @@ def test_a_thread_that_ended_inside_a_transaction_does_not_keep_a_reset_waiting(
     assert orm.User.collection.count() == 1
 
 
+def test_a_result_that_was_not_read_to_its_end_is_no_obstacle_beside_another_thread(
+    temp_storage: SqliteTempBackend, other: ThreadPoolExecutor
+) -> None:
+    store('mine')
+    assert other.submit(count).result() == 1  # it has a session from now on
+    into, between = temp_storage.checkpoint(), temp_storage.checkpoint()
+    late = temp_storage.checkpoint()
+
+    cursor = temp_storage.get_session().raw.execute('SELECT 1 FROM db_dbnode UNION ALL SELECT 2')
+    assert cursor.fetchone() == (1,)
+    assert temp_storage.hand_over(late, into) == (True, False)
+    temp_storage._clear()
+    assert count() == other.submit(count).result() == 0
+    temp_storage._clear()
+    temp_storage.restore(between)
+    assert count() == other.submit(count).result() == 1
+    temp_storage.restore(into, keep=False)
+
+
+def test_what_a_thread_stored_that_has_ended_is_undone(temp_storage: SqliteTempBackend) -> None:
+    checkpoint = temp_storage.checkpoint()
+    for _ in range(2):
+        temp_storage.restore(checkpoint)
+        in_new_thread(lambda: store('theirs'))
+        gc.collect()  # and its session with it
+        assert count() == 1
+        temp_storage.restore(checkpoint)
+        assert count() == 0
+        assert store('mine').pk == 1
+    temp_storage.restore(checkpoint, keep=False)
+
+
 def test_a_thread_sees_a_reset_of_another_one(temp_storage: SqliteTempBackend, other: ThreadPoolExecutor) -> None:
     theirs = other.submit(store, 'theirs').result()
 

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from pytest_aiida_temp import temp_profile
 from pytest_aiida_temp.storage import exclusive
-from pytest_aiida_temp.storage.images import PREFIX, TableChanges
+from pytest_aiida_temp.storage.images import MOST_NAMED, PREFIX, TableChanges
 from pytest_aiida_temp.storage.undo import UndoLog
 
 if TYPE_CHECKING:
@@ -30,10 +30,12 @@ SCHEMA = """
     CREATE TABLE parent (id INTEGER PRIMARY KEY, name TEXT UNIQUE, value);
     CREATE TABLE child (id INTEGER PRIMARY KEY, parent_id INTEGER REFERENCES parent (id) ON DELETE CASCADE);
     CREATE TABLE keyed (key TEXT PRIMARY KEY, value);
+    CREATE TABLE counted (id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT);
     CREATE TABLE "odd ""name" ("an id" INTEGER PRIMARY KEY, "select" BLOB);
     INSERT INTO parent VALUES (1, 'a', 1.5), (2, 'b', NULL), (4, 'd', x'00');
     INSERT INTO child VALUES (1, 1), (2, 2), (3, 2);
     INSERT INTO keyed VALUES ('a', 1), ('b', 2);
+    INSERT INTO counted VALUES (1, 'a'), (3, 'c');
     INSERT INTO "odd ""name" VALUES (1, 'x');
 """
 
@@ -117,6 +119,10 @@ CHANGES = {
     'cascade and replace': ["INSERT OR REPLACE INTO parent VALUES (2, 'x', 1)"],
     'text key': ["INSERT INTO keyed VALUES ('c', 3)", "UPDATE keyed SET key = 'd' WHERE key = 'a'"],
     'text key replaced': ["INSERT OR REPLACE INTO keyed VALUES ('a', 'x')", "DELETE FROM keyed WHERE key = 'b'"],
+    'counted insert': ["INSERT INTO counted VALUES (NULL, 'new'), (9, 'far')"],
+    'counted move up': ['UPDATE counted SET id = 50 WHERE id = 3'],
+    'counted move up and insert': ['UPDATE counted SET id = 50 WHERE id = 3', "INSERT INTO counted VALUES (NULL, 'x')"],
+    'counted delete and insert': ['DELETE FROM counted WHERE id = 3', "INSERT INTO counted VALUES (NULL, 'new')"],
     'odd names': [
         'INSERT INTO "odd ""name" VALUES (7, 7)',
         'UPDATE "odd ""name" SET "select" = NULL, "an id" = 8 WHERE "an id" = 1',
@@ -335,6 +341,18 @@ def test_the_id_of_a_deleted_row_is_given_to_no_other_before_the_row_is_back(tem
         assert [orm.Int(2).store().pk, orm.Int(3).store().pk] == [2, 3]
         temp_storage.restore(checkpoint)
         assert (first.label, orm.load_node(first.pk).value) == ('', 1)
+
+
+@pytest.mark.parametrize('number', [2, MOST_NAMED + 1])
+def test_a_restore_names_the_latest_of_the_rows_that_were_new(temp_storage: SqliteTempBackend, number: int) -> None:
+    orm.Int(0).store()
+    checkpoint = temp_storage.checkpoint()
+    with temp_storage.transaction():
+        nodes = [orm.Int(1).store() for _ in range(number)]
+
+    named = temp_storage.restore(checkpoint)
+
+    assert named == [('db_dbnode', node.pk, node.uuid) for node in reversed(nodes[-MOST_NAMED:])]
 
 
 def test_what_a_late_fixture_changes_is_as_it_was_at_the_wider_scope(temp_storage: SqliteTempBackend) -> None:
