@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from statistics import median
 from typing import Any
@@ -52,16 +54,30 @@ def _nothing() -> None:
 def block(action: Callable[[], Any], calls: int, prepare: Callable[[], Any] = _nothing, warm_up: bool = True) -> float:
     """Return the median seconds of one call in a row of them.
 
+    Garbage is collected between the calls, not in them, or it would count for whichever side it happens to come in.
+
     :param prepare: called before each one, and not timed.
     :param warm_up: make a first call that does not count.
     """
     seconds = []
     for _ in range(calls + warm_up):
         prepare()
-        began = time.perf_counter()
-        action()
-        seconds.append(time.perf_counter() - began)
+        with _no_collection():
+            began = time.perf_counter()
+            action()
+            seconds.append(time.perf_counter() - began)
     return median(seconds[warm_up:])
+
+
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 def medians(measures: Sequence[Callable[[], float]], rounds: int) -> list[float]:
