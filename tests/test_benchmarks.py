@@ -128,6 +128,7 @@ def test_measurement_that_fails_leaves_the_others_alone():
 
 @pytest.mark.parametrize(
     ('exception', 'shown'),
+    # One without a message, and one whose message has two lines.
     [(NotImplementedError(), 'NotImplementedError'), (OSError('no\n  space'), 'OSError: no space')],
 )
 def test_reason_is_one_line(exception, shown):

@@ -72,6 +72,7 @@ def test_what_did_not_pass_is_recorded_with_the_first_line_of_its_error(record: 
         def test_skips():
             pytest.skip('no server')
 
+        # One of each outcome that an expected failure can have: all three are told apart below.
         @pytest.mark.xfail(reason='known')
         def test_xfail():
             raise KeyError('a')

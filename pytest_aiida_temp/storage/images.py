@@ -97,11 +97,11 @@ class UndoTable:
 
     def _count_moved(self, connection: sqlite3.Connection) -> None:
         """Have SQLite's count take in an id that a row is given later, as it does one that it is inserted with."""
-        counted = f'sqlite_sequence WHERE name = {literal(self.name)}'
+        trigger, name = quoted(f'{PREFIX}count_{self.name}'), literal(self.name)
         connection.execute(
-            f'CREATE TRIGGER {quoted(f"{PREFIX}count_{self.name}")} AFTER UPDATE OF {self.row} ON {self.source} '
-            f'WHEN new.{self.row} > (SELECT seq FROM {counted}) BEGIN '
-            f'UPDATE {counted.replace(" WHERE", f" SET seq = new.{self.row} WHERE")}; END'
+            f'CREATE TRIGGER {trigger} AFTER UPDATE OF {self.row} ON {self.source} '
+            f'WHEN new.{self.row} > (SELECT seq FROM sqlite_sequence WHERE name = {name}) BEGIN '
+            f'UPDATE sqlite_sequence SET seq = new.{self.row} WHERE name = {name}; END'
         )
 
     def _trigger(self, connection: sqlite3.Connection, event: str, row: str, image: str, condition: str = '') -> None:

@@ -30,11 +30,13 @@ SCHEMA = """
     CREATE TABLE parent (id INTEGER PRIMARY KEY, name TEXT UNIQUE, value);
     CREATE TABLE child (id INTEGER PRIMARY KEY, parent_id INTEGER REFERENCES parent (id) ON DELETE CASCADE);
     CREATE TABLE keyed (key TEXT PRIMARY KEY, value);
+    CREATE TABLE "odd WHERE 'counted'" (id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT);
     CREATE TABLE counted (id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT);
     CREATE TABLE "odd ""name" ("an id" INTEGER PRIMARY KEY, "select" BLOB);
     INSERT INTO parent VALUES (1, 'a', 1.5), (2, 'b', NULL), (4, 'd', x'00');
     INSERT INTO child VALUES (1, 1), (2, 2), (3, 2);
     INSERT INTO keyed VALUES ('a', 1), ('b', 2);
+    INSERT INTO "odd WHERE 'counted'" VALUES (1, 'a'), (3, 'c');
     INSERT INTO counted VALUES (1, 'a'), (3, 'c');
     INSERT INTO "odd ""name" VALUES (1, 'x');
 """
@@ -123,6 +125,7 @@ CHANGES = {
     'counted move up': ['UPDATE counted SET id = 50 WHERE id = 3'],
     'counted move up and insert': ['UPDATE counted SET id = 50 WHERE id = 3', "INSERT INTO counted VALUES (NULL, 'x')"],
     'counted delete and insert': ['DELETE FROM counted WHERE id = 3', "INSERT INTO counted VALUES (NULL, 'new')"],
+    'odd counted move up': ["""UPDATE "odd WHERE 'counted'" SET id = 50 WHERE id = 3"""],
     'odd names': [
         'INSERT INTO "odd ""name" VALUES (7, 7)',
         'UPDATE "odd ""name" SET "select" = NULL, "an id" = 8 WHERE "an id" = 1',
